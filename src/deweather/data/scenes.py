@@ -1,0 +1,222 @@
+"""Clean scenes for training: photographs with made-up depth, pairs with disparity, layered pairs.
+
+Batch k of a run is a function of (seed, k) alone. So a run that was interrupted continues with the
+very batches that it would have seen, and no sampler state needs to be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from deweather.errors import ConfigError, PictureError
+from deweather.weather.depth import made_up_disparity
+from deweather.weather.layers import layered_pair
+from deweather.weather.matching import both_views, match
+from deweather.weather.scene import Scene
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_LONGEST = 1280  # photographs are kept in memory at most this long
+
+
+@dataclass(frozen=True)
+class StereoPictures:
+    """A rectified pair (2, H, W, 3), uint8, with the disparity of both views (2, H, W), pixels."""
+
+    pair: NDArray[np.uint8]
+    disparity: NDArray[np.float16]
+
+
+@dataclass
+class SceneLibrary:
+    """All clean pictures of a folder, in memory.
+
+    Attributes:
+        photos: (H, W, 3), uint8.
+        pairs: rectified pairs with disparity.
+    """
+
+    photos: list[NDArray[np.uint8]]
+    pairs: list[StereoPictures]
+
+    @classmethod
+    def read(cls, root: str | Path) -> SceneLibrary:
+        """Read `root/mono/*`, `root/stereo_gt/*/` and `root/stereo/*/`; any may be missing.
+
+        Raises:
+            ConfigError: none of the three folders holds a picture.
+        """
+        root = Path(root)
+        photos = [read_rgb(p) for p in _pictures(root / "mono")]
+        pairs = []
+        for folder in sorted((root / "stereo_gt").glob("*/")) + sorted(
+            (root / "stereo").glob("*/")
+        ):
+            pairs.append(read_pair(folder))
+        if not photos and not pairs:
+            raise ConfigError(
+                f"no pictures under {str(root)!r}; expected {root / 'mono'}/*.jpg, "
+                f"{root / 'stereo_gt'}/SCENE/left.*, right.*, disparity.npz, or "
+                f"{root / 'stereo'}/SCENE/left.*, right.*."
+            )
+        return cls(photos, pairs)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in _PICTURES)
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as (H, W, 3), uint8, at most 1280 pixels long."""
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    if picture is None:
+        raise PictureError(f"{path}: cannot be read as a picture; remove or replace it.")
+    scale = _LONGEST / max(picture.shape[:2])
+    if scale < 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return picture.astype(np.uint8, copy=False)
+
+
+def read_pair(folder: Path) -> StereoPictures:
+    """Read left.*, right.* and, where there is one, disparity.npz; else match the pair."""
+    sides = []
+    for side in ("left", "right"):
+        found = [p for p in _pictures(folder) if p.stem == side]
+        if not found:
+            raise PictureError(f"{folder}: has no {side}.png (or .jpg, .webp); add it.")
+        sides.append(read_rgb(found[0]))
+    if sides[0].shape != sides[1].shape:
+        raise PictureError(
+            f"{folder}: left is {sides[0].shape}, right {sides[1].shape}; rectify them."
+        )
+    file = folder / "disparity.npz"
+    if file.exists():
+        with np.load(file) as archive:
+            left = archive["disparity"].astype(np.float32)
+        left[~np.isfinite(left)] = 0
+        disparity = both_views(left)
+    else:
+        disparity = match(*sides)
+    return StereoPictures(np.stack(sides), disparity.astype(np.float16))
+
+
+class SceneBatches(Dataset[Scene]):
+    """Batch k: `views` pictures of clean scenes, alternating single cameras and pairs.
+
+    Args:
+        library: where the pictures come from.
+        patch: side of the square crops, pixels.
+        views: pictures in a batch; a stereo batch has half as many pairs.
+        stereo_share: share of stereo batches.
+        layered_share: share of the stereo scenes that are cut from photographs.
+        scales: each picture is reduced by a factor between these before it is cropped.
+        length: number of batches.
+        seed: of the run.
+    """
+
+    def __init__(
+        self,
+        library: SceneLibrary,
+        *,
+        patch: int,
+        views: int,
+        stereo_share: float,
+        layered_share: float,
+        scales: tuple[float, float],
+        length: int,
+        seed: int,
+    ) -> None:
+        """Keep the library and the sampling parameters."""
+        self.library, self.patch, self.views, self.length = library, patch, views, length
+        self.stereo_share, self.layered_share = stereo_share, layered_share
+        self.scales, self.seed = scales, seed
+        if stereo_share > 0 and not library.pairs and layered_share < 1:
+            raise ConfigError("no stereo pairs to train on; set layered_share to 1.")
+        if not library.photos and (stereo_share < 1 or layered_share > 0):
+            raise ConfigError("no photographs to train on; add a folder mono/.")
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Scene:
+        """Batch `index` as a Scene with frames (B, V, 3, patch, patch)."""
+        rng = np.random.default_rng([self.seed, index])
+        stereo = rng.random() < self.stereo_share
+        count = self.views // 2 if stereo else self.views
+        drawn = [self._stereo(rng) if stereo else self._mono(rng) for _ in range(count)]
+        frames = torch.from_numpy(np.stack([d[0] for d in drawn])).permute(0, 1, 4, 2, 3)
+        disparity = torch.from_numpy(np.stack([d[1] for d in drawn]).astype(np.float32))
+        frames = photometric(frames.float() / 255, rng)
+        focal = torch.from_numpy(self.patch * rng.uniform(1.5, 6.0, count)).float()
+        # The baseline puts the median point between 3 and 60 metres.
+        depth = torch.from_numpy(np.exp(rng.uniform(np.log(3), np.log(60), count))).float()
+        median = disparity.flatten(1).median(1).values.clamp_min(0.25)
+        return Scene(frames, disparity.unsqueeze(2), focal, depth * median / focal)
+
+    def _mono(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        photo = self.library.photos[int(rng.integers(len(self.library.photos)))]
+        crop, _ = self._crop(rng, [photo])
+        disparity = made_up_disparity(rng, crop[0]) * 40
+        if rng.random() < 0.5:
+            crop, disparity = crop[:, :, ::-1], disparity[:, ::-1]
+        return np.ascontiguousarray(crop), np.ascontiguousarray(disparity[None])
+
+    def _stereo(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        if rng.random() < self.layered_share:
+            chosen = rng.integers(len(self.library.photos), size=int(rng.integers(1, 5)))
+            photos = [self.library.photos[int(i)] for i in chosen]
+            pair, disparity = layered_pair(
+                rng, photos, self.patch, self.patch, rng.uniform(0.05, 0.4) * self.patch
+            )
+        else:
+            source = self.library.pairs[int(rng.integers(len(self.library.pairs)))]
+            maps = list(source.disparity.astype(np.float32))
+            pair, disparity = self._crop(rng, list(source.pair), maps)
+        if rng.random() < 0.5:
+            pair, disparity = mirror_pair(pair, disparity)
+        return np.ascontiguousarray(pair), np.ascontiguousarray(disparity)
+
+    def _crop(
+        self,
+        rng: np.random.Generator,
+        views: Sequence[NDArray[np.uint8]],
+        maps: Sequence[NDArray[np.float32]] = (),
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The same random crop of all views, reduced by a random factor; disparity shrinks with it."""
+        h, w = views[0].shape[:2]
+        low, high = self.scales
+        factor = np.exp(rng.uniform(np.log(low), np.log(high)))
+        side = int(min(max(self.patch, self.patch / factor), h, w))
+        top, left = int(rng.integers(0, h - side + 1)), int(rng.integers(0, w - side + 1))
+        window = (slice(top, top + side), slice(left, left + side))
+        size = (self.patch, self.patch)
+        how = cv2.INTER_AREA if side >= self.patch else cv2.INTER_CUBIC
+        out = [cv2.resize(v[window], size, interpolation=how) for v in views]
+        ratio = self.patch / side
+        scaled = [
+            cv2.resize(m[window], size, interpolation=cv2.INTER_NEAREST) * ratio for m in maps
+        ]
+        return np.stack(out), np.stack(scaled) if scaled else np.zeros(0, np.float32)
+
+
+def mirror_pair(
+    pair: NDArray[np.uint8], disparity: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Mirror both views (2, H, W, ...) and swap them: again a rectified pair with its disparity."""
+    return pair[::-1, :, ::-1], disparity[::-1, :, ::-1]
+
+
+def photometric(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Change exposure and colour a little, the same in all views: (B, V, 3, H, W), sRGB."""
+    b = frames.shape[0]
+    gamma = torch.from_numpy(np.exp(rng.uniform(-0.35, 0.35, (b, 1, 1, 1, 1)))).float()
+    gain = torch.from_numpy(rng.uniform(0.9, 1.05, (b, 1, 3, 1, 1))).float()
+    return ((frames.clamp_min(1e-4) ** gamma) * gain).clamp(0, 1)

@@ -1,0 +1,51 @@
+"""Typed errors. Every message names the value at fault and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DeweatherError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class PictureError(DeweatherError):
+    """A picture file cannot be read or written, or is not what its user thinks it is."""
+
+
+class PairError(DeweatherError):
+    """Left and right pictures do not belong together: other names, other sizes."""
+
+
+class FramesError(DeweatherError, ValueError):
+    """A tensor or array does not have the shape, dtype or range that the call takes."""
+
+
+class UnknownNameError(DeweatherError, ValueError):
+    """A name (of a model, weights, preset, switch) is not in the list of valid ones."""
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+        """Build the message from the kind of thing, the name given and the valid names."""
+        names = sorted(valid)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Valid: {', '.join(names) or 'none'}.")
+
+
+class ConfigError(DeweatherError, ValueError):
+    """A recipe or a parameter has a value outside of what is allowed."""
+
+
+class WeightsError(DeweatherError):
+    """A weights file is missing, damaged, or does not fit the network."""
+
+
+class MissingExtraError(DeweatherError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        """Name the missing package and the extra that installs it."""
+        super().__init__(
+            f"{package!r} is not installed; run: pip install 'deweather[{extra}]'", name=package
+        )

@@ -1,0 +1,200 @@
+"""Read a picture from a file, and write it back restored with all that came with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from deweather.errors import PictureError
+from deweather.image.decode import decode
+from deweather.image.encode import encode
+from deweather.image.formats import (
+    EXTENSIONS,
+    HEAD_SIZE,
+    Kind,
+    default_suffix,
+    identify,
+    promised_by,
+)
+from deweather.image.picture import Array, Picture
+from deweather.image.quiet import quiet_pillow
+
+MAX_PIXELS = 500_000_000
+"""Default limit on width × height; beyond it a file is taken for a decompression bomb."""
+
+OutputFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
+
+_KINDS: dict[str, Kind] = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
+
+
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a JPEG, PNG, WebP, TIFF or BMP file as upright RGB in sRGB.
+
+    Args:
+        path: the file. Its content decides on the format; an extension that names another format
+            is an error.
+        max_pixels: largest width × height to decode.
+
+    Raises:
+        PictureError: whatever is wrong with the file; the message names it, the reason and what
+            to do.
+    """
+    name = os.fsdecode(path)
+    try:
+        with _open_regular(name) as file, quiet_pillow():
+            head = file.read(HEAD_SIZE)
+            if not head:
+                raise PictureError("the file is empty. Copy or export it again.")
+            kind = identify(head, name)
+            return decode(file, kind, head, max_pixels)
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise PictureError(f"{name}: the picture does not fit into memory.") from error
+    except Exception as error:  # decoders fail in many ways on damaged files, all of which end here
+        raise PictureError(f"{name}: {_decoder_complaint(error)}") from error
+
+
+def write_picture(
+    path: str | os.PathLike[str],
+    picture: Picture,
+    pixels: Array,
+    *,
+    format: OutputFormat = "keep",
+    overwrite: bool = False,
+) -> Path:
+    """Write restored pixels with the alpha, EXIF, ICC profile, resolution and depth of a picture.
+
+    The file appears under its name only once it is complete. Grey pictures stay grey and 16 bits
+    stay 16 bits where the format has them (PNG, TIFF). JPEG drops transparency; it takes over the
+    quantisation of a source JPEG and is written at quality 95, 4:4:4, otherwise. All that is lost
+    is noted in `picture.info.notes`.
+
+    Args:
+        path: the file to write; missing folders are made.
+        picture: the picture as `read_picture` gave it.
+        pixels: (H, W, 3) in sRGB, of the shape and dtype of `picture.pixels`.
+        format: the format; the extension of `path` is changed to fit. With "keep" the extension
+            of `path` decides, and the format of the source where the extension says nothing.
+        overwrite: whether an existing file may be replaced.
+
+    Returns:
+        The path of the written file.
+
+    Raises:
+        PictureError: if the file exists, cannot be written, or cannot hold the picture.
+    """
+    target = output_name(Path(path), format)
+    try:
+        kind = _kind_for(target, picture, format)
+        _check_pixels(picture, pixels)
+        if not overwrite and os.path.lexists(target):
+            raise PictureError("the file exists. Choose another name or ask to overwrite it.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _replacing(target) as file, quiet_pillow():
+            encode(file, kind, picture, pixels)
+    except PictureError as error:
+        raise PictureError(f"{target}: {error}") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PictureError(
+            f"{target}: cannot be written ({reason}). Check the folder, its permissions and the "
+            "free space."
+        ) from error
+    except (ValueError, MemoryError) as error:
+        raise PictureError(f"{target}: cannot be written ({error}).") from error
+    return target
+
+
+def output_name(path: Path, format: OutputFormat) -> Path:
+    """A path with the extension that a format asks for; unchanged where it already fits.
+
+    Extensions that are not those of a picture stay in the name: `v1.2` becomes `v1.2.png`.
+    """
+    if format == "keep":
+        return path
+    if format not in _KINDS:
+        raise PictureError(f"unknown format {format!r}. Valid: keep, {', '.join(_KINDS)}.")
+    kind = _KINDS[format]
+    suffix = path.suffix.lower()
+    if EXTENSIONS.get(suffix) == kind:
+        return path
+    if promised_by(suffix) is not None:
+        path = path.with_suffix("")
+    return path.with_name(path.name + default_suffix(kind))
+
+
+def _kind_for(target: Path, picture: Picture, format: OutputFormat) -> Kind:
+    if format != "keep":
+        return _KINDS[format]
+    suffix = target.suffix.lower()
+    if suffix in EXTENSIONS:
+        return EXTENSIONS[suffix]
+    if (promised := promised_by(suffix)) is not None:
+        valid = ", ".join(sorted(EXTENSIONS))
+        raise PictureError(f"{promised} cannot be written. Use one of the extensions {valid}.")
+    return picture.info.kind
+
+
+def _check_pixels(picture: Picture, pixels: Array) -> None:
+    expected = picture.pixels
+    if pixels.shape != expected.shape or pixels.dtype != expected.dtype:
+        raise PictureError(
+            f"the restored pixels are {pixels.dtype} of shape {pixels.shape}, the picture is "
+            f"{expected.dtype} of shape {expected.shape}. Give both alike."
+        )
+
+
+def _decoder_complaint(error: Exception) -> str:
+    """A reason and a remedy, made of what a decoder said."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    if "truncated" in said.lower():
+        return "the file is truncated. Copy or export it again."
+    if "not identified" in said or "cannot load this image" in said:
+        return "the header is damaged or announces no pixels. Copy or export the file again."
+    return (
+        f"the file is damaged or of an unsupported kind ({said.rstrip('.')}). "
+        "Copy it again, or open and save it in a picture editor."
+    )
+
+
+def _open_regular(name: str) -> BinaryIO:
+    """Open a file for reading unless it is a folder, a pipe or a device, which could block."""
+    try:
+        mode = os.stat(name).st_mode
+        if stat.S_ISDIR(mode):
+            raise PictureError("this is a folder. Give a picture file.")
+        if not stat.S_ISREG(mode):
+            raise PictureError("this is no regular file but a pipe or device. Give a picture file.")
+        return open(name, "rb")
+    except FileNotFoundError as error:
+        broken = os.path.islink(name)
+        reason = "the link leads nowhere" if broken else "there is no such file"
+        raise PictureError(f"{reason}. Check the path.") from error
+    except PermissionError as error:
+        raise PictureError("no permission to read the file. Change its permissions.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PictureError(f"the file cannot be opened ({reason}). Check the path.") from error
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `target` once the block ends well, and vanishes if not.
+
+    Its name is short, so that a target whose name has the greatest length allowed still works.
+    """
+    temporary = target.with_name(f".dw-{secrets.token_hex(6)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

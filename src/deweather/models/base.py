@@ -1,0 +1,77 @@
+"""What every network keeps: frames in, `Restoration` out, and its needs stated beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from deweather.errors import FramesError
+
+
+@dataclass
+class Restoration:
+    """What a network makes of frames.
+
+    Attributes:
+        image: (B, V, 3, H, W), sRGB; neither clamped nor rounded.
+        auxiliary: named further outputs (depth, stage pictures, features); empty for most networks.
+    """
+
+    image: Tensor
+    auxiliary: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a network needs of its input and may be asked to do; `restore` obeys.
+
+    Attributes:
+        multiple: height and width must be multiples of this many pixels.
+        minimum: smallest height and width in pixels.
+        tile_overlap: pixels by which tiles must overlap to agree with the whole picture, or None if
+            the network must see whole pictures.
+        whole_rows: a stereo pair must be cut into full-width strips, because rows are compared.
+        precisions: dtypes in which the outputs stay sound, by name.
+    """
+
+    multiple: int
+    minimum: int
+    tile_overlap: int | None
+    whole_rows: bool
+    precisions: tuple[str, ...] = ("float32",)
+
+
+class Network(nn.Module):
+    """Base of all networks: `forward(frames) -> Restoration`.
+
+    Subclasses set `views` (the numbers of views that they take) and the property `needs`.
+    """
+
+    views: ClassVar[frozenset[int]] = frozenset({1, 2})
+
+    @property
+    def needs(self) -> Needs:
+        """The sizes, tiling and precisions of this network."""
+        raise NotImplementedError
+
+    def forward(self, frames: Tensor) -> Restoration:
+        """Restore frames: (B, V, 3, H, W), sRGB in [0, 1]."""
+        raise NotImplementedError
+
+    def check(self, frames: Tensor) -> None:
+        """Raise FramesError unless frames (B, V, 3, H, W) meet the network's needs."""
+        shape = tuple(frames.shape)
+        if frames.ndim != 5 or shape[2] != 3:
+            raise FramesError(f"frames have shape {shape}; expected (B, V, 3, H, W).")
+        if shape[1] not in self.views:
+            valid = " or ".join(str(v) for v in sorted(self.views))
+            raise FramesError(f"frames have {shape[1]} views; {type(self).__name__} takes {valid}.")
+        h, w = shape[-2:]
+        multiple, minimum = self.needs.multiple, self.needs.minimum
+        if h % multiple or w % multiple or h < minimum or w < minimum:
+            raise FramesError(
+                f"frames are {h}x{w} pixels; {type(self).__name__} takes multiples of {multiple} "
+                f"from {minimum} up. Pad them, or call deweather.restore, which pads by itself."
+            )

@@ -1,0 +1,1 @@
+"""Recipes (typed YAML) become runs. Needs the extra `deweather[train]`; import its modules lazily."""

@@ -1,0 +1,175 @@
+"""A run: recipe and clean pictures in, `weights.safetensors` out; resumable at every checkpoint.
+
+An epoch is `checkpoint_every` steps. Batches, weather and learning rate are functions of the step,
+and a checkpoint is written at the end of every epoch with optimizer, schedule and averaged weights.
+So a resumed run takes the very steps that the interrupted one would have taken.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader, Subset
+
+from deweather.data import SceneBatches, SceneLibrary
+from deweather.metrics import psnr
+from deweather.train.recipe import Recipe
+from deweather.train.task import RestorationTask
+from deweather.weights.files import save_weights
+
+logger = logging.getLogger(__name__)
+
+
+class SceneModule(lightning.LightningDataModule):
+    """Serves the batches of one epoch at a time, by their number in the run."""
+
+    def __init__(self, batches: SceneBatches, epoch_steps: int, workers: int) -> None:
+        """Take all batches of the run and how many of them are one epoch."""
+        super().__init__()
+        self.batches, self.epoch_steps, self.workers = batches, epoch_steps, workers
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The batches of the current epoch, in order."""
+        assert self.trainer is not None  # Lightning sets it before it asks
+        start = self.trainer.current_epoch * self.epoch_steps
+        part = Subset(self.batches, range(start, min(start + self.epoch_steps, len(self.batches))))
+        return DataLoader(part, batch_size=None, shuffle=False, num_workers=self.workers)
+
+
+class Panels(Callback):
+    """Writes a sheet of degraded, restored and target pictures and their PSNR to TensorBoard."""
+
+    def __init__(self, batches: SceneBatches, every: int) -> None:
+        """Take fixed scenes that the run does not train on (numbers past its end)."""
+        self.batches, self.every = batches, every
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Every `every` epochs: restore the fixed batches with the averaged weights."""
+        if (trainer.current_epoch + 1) % self.every:
+            return
+        scores, sheets = [], []
+        for offset in range(4):
+            index = len(self.batches) + offset
+            scene = self.batches[index].to(pl_module.device)
+            with torch.inference_mode():
+                example = pl_module.example(scene, seed=900_000_000 + offset * 100)
+                restored = pl_module.average.module(example.degraded).image.clamp(0, 1)
+            scores.append((psnr(example.degraded, example.target), psnr(restored, example.target)))
+            rows = [example.degraded, restored, example.target]
+            sheets.append(torch.cat([torch.cat(list(r.flatten(0, 1)[:8]), dim=2) for r in rows], dim=1))
+        before = torch.cat([s[0] for s in scores]).clamp_max(60)
+        after = torch.cat([s[1] for s in scores]).clamp_max(60)
+        bad = before < 45
+        board = trainer.logger.experiment
+        step = trainer.global_step
+        gain, clear = (after - before)[bad].mean(), after[~bad].mean()
+        board.add_scalar("panel/psnr_gain_in_weather", gain, step)
+        board.add_scalar("panel/psnr_in_clear_air", clear, step)
+        board.add_image("panel/degraded_restored_target", torch.cat(sheets, dim=1).cpu(), step)
+        logger.info("step %d: %+.2f dB in weather, %.2f dB in clear air", step, gain, clear)
+
+
+class Keep(Callback):
+    """Writes the averaged weights beside every checkpoint."""
+
+    def __init__(self, recipe: Recipe, out: Path) -> None:
+        """Take the recipe (what the file says of itself) and the run's folder."""
+        self.recipe, self.out = recipe, out
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write `weights.safetensors`."""
+        write_weights(pl_module, self.out)
+
+
+def write_weights(task: RestorationTask, out: Path) -> Path:
+    """Write the averaged weights of a task to `out/weights.safetensors`."""
+    recipe = task.recipe
+    path = out / "weights.safetensors"
+    save_weights(
+        path,
+        task.average.module,
+        model=recipe.model.name,
+        switches=recipe.model.switches,
+        task=recipe.weather.kind,
+    )
+    return path
+
+
+def train(
+    recipe: Recipe,
+    data: str | Path,
+    out: str | Path,
+    *,
+    max_time: timedelta | None = None,
+    max_steps: int | None = None,
+    resume: bool = True,
+    workers: int = 0,
+    accelerator: str = "auto",
+    progress: bool = False,
+) -> Path:
+    """Train by a recipe and return the path of the weights.
+
+    Args:
+        recipe: what to do.
+        data: folder of clean pictures, see `SceneLibrary.read`.
+        out: folder of the run: `last.ckpt`, TensorBoard events, `weights.safetensors`.
+        max_time: stop at the first checkpoint after this long (per call, not per run).
+        max_steps: stop at the first checkpoint at or after this step.
+        resume: continue from `out/last.ckpt` if it is there.
+        workers: processes that read and crop pictures.
+        accelerator: Lightning's name of the device: auto, cpu, gpu, mps.
+        progress: show a bar.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    d, every = recipe.data, recipe.checkpoint_every
+    batches = SceneBatches(
+        SceneLibrary.read(data),
+        patch=d.patch,
+        views=d.views,
+        stereo_share=d.stereo_share,
+        layered_share=d.layered_share,
+        scales=d.scales,
+        length=recipe.steps,
+        seed=recipe.seed,
+    )
+    steps = min(recipe.steps, max_steps or recipe.steps)
+    task = RestorationTask(recipe)
+    callbacks: list[Any] = [
+        Panels(batches, every=max(1, 500 // every)),
+        Keep(recipe, out),
+        ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
+    ]
+    if max_time is not None:
+        callbacks.append(Timer(max_time, interval="epoch"))
+    if progress:
+        callbacks.append(TQDMProgressBar())
+    trainer = lightning.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=-(-steps // every),
+        reload_dataloaders_every_n_epochs=1,
+        gradient_clip_val=recipe.optimizer.clip,
+        logger=TensorBoardLogger(out, name="", version=""),
+        callbacks=callbacks,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        log_every_n_steps=20,
+    )
+    checkpoint = out / "last.ckpt"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(
+            task,
+            datamodule=SceneModule(batches, every, workers),
+            ckpt_path=str(checkpoint) if resume and checkpoint.exists() else None,
+        )
+    return write_weights(task, out)

@@ -1,0 +1,94 @@
+"""Overlaid streaks: the look of the published synthetic rain sets, in mono and stereo.
+
+Rain100L, Rain100H and their kin add a layer of motion-blurred points to sRGB values. That is not
+physics, but it is what methods are compared on. For pairs each layer hangs at one disparity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from deweather.weather.operator import Degraded, Parameter, generators, per_picture
+from deweather.weather.scene import Scene
+from deweather.weather.splat import draw_streaks
+
+_MARGIN = 32
+
+
+class Streaks:
+    """One layer of overlaid streaks.
+
+    Args:
+        density: streaks per 1000 pixels; 0 is dry.
+        length: mean length in pixels.
+        width: Gaussian width (standard deviation) in pixels.
+        angle: direction in degrees from the vertical, positive leaning right going down.
+        brightness: peak value that a streak adds, in [0, 1].
+        spread: standard deviation of the angle in degrees.
+        disparity: pixels by which the layer is shifted between the views.
+        screen: True blends 1 - (1 - I)(1 - S) instead of the sum I + S.
+    """
+
+    def __init__(
+        self,
+        density: Parameter,
+        length: Parameter = 20.0,
+        width: Parameter = 0.8,
+        angle: Parameter = 0.0,
+        brightness: Parameter = 0.5,
+        spread: Parameter = 2.0,
+        disparity: Parameter = 20.0,
+        screen: bool | Tensor = False,
+        stream: int = 3,
+    ) -> None:
+        """Keep the parameters; `stream` gives several layers their own draws."""
+        self.density, self.length, self.width, self.angle = density, length, width, angle
+        self.brightness, self.spread, self.disparity = brightness, spread, disparity
+        self.screen = screen
+        self.stream = stream
+
+    def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
+        """Overlay the layer. Records the layer itself, (B, V, 1, H, W)."""
+        b, v, _, h, w = scene.frames.shape
+        names = ("density", "length", "width", "angle", "brightness", "spread", "disparity")
+        values = {name: per_picture(getattr(self, name), scene, name).tolist() for name in names}
+        parts = []
+        for i, generator in enumerate(generators(seed, b, self.stream)):
+            of = {name: column[i] for name, column in values.items()}
+            parts.append(self._draw(i, h, w, v, of, generator))
+        plane, centre, extent, sigma, mass = (
+            torch.cat(column).to(scene.frames.device) for column in zip(*parts, strict=True)
+        )
+        layer = draw_streaks(b * v, h, w, plane, centre, extent, sigma, mass)
+        layer = layer.clamp_max(1.0).view(b, v, 1, h, w)
+        screen = torch.as_tensor(self.screen, device=layer.device).expand(b).view(b, 1, 1, 1, 1)
+        gain = torch.where(screen, 1 - scene.frames, torch.ones_like(scene.frames))
+        frames = (scene.frames + layer * gain).clamp(0, 1)
+        return Degraded(frames, {f"streaks{self.stream}.layer": layer})
+
+    def _draw(
+        self, i: int, h: int, w: int, views: int, of: dict[str, float], generator: torch.Generator
+    ) -> tuple[Tensor, ...]:
+        """Streaks of one picture in all its views: plane, centre, extent, sigma, mass."""
+        wide = w + 2 * _MARGIN + (abs(of["disparity"]) if views > 1 else 0)
+        high = h + 2 * _MARGIN
+        mean = torch.tensor(of["density"] * wide * high / 1000)
+        n = int(torch.poisson(mean, generator=generator))
+        u = torch.rand(2, n, generator=generator)
+        noise = torch.randn(3, n, generator=generator)
+        x, y = u[0] * wide - _MARGIN, u[1] * high - _MARGIN
+        length = of["length"] * torch.exp(0.35 * noise[0])
+        angle = torch.deg2rad(of["angle"] + of["spread"] * noise[1])
+        extent = torch.stack([length * torch.sin(angle), length * torch.cos(angle)], dim=1)
+        sigma = (of["width"] * torch.exp(0.2 * noise[2])).clamp(0.3, 4.0)
+        faint = torch.rand(n, generator=generator) ** 0.7
+        mass = of["brightness"] * faint * math.sqrt(2 * math.pi) * sigma
+        plane = torch.cat([torch.full((n,), i * views + view) for view in range(views)])
+        centre = torch.cat(
+            [torch.stack([x - view * of["disparity"], y], dim=1) for view in range(views)]
+        )
+        return plane, centre, extent.repeat(views, 1), sigma.repeat(views), mass.repeat(views)

@@ -1,0 +1,1 @@
+"""Weight cards, the bundled checkpoints, and the files that hold weights."""

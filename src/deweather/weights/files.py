@@ -1,0 +1,101 @@
+"""Weights files: safetensors whose header says which network they belong to."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from deweather.errors import WeightsError
+from deweather.models import Network, create_model
+
+_KEY = "deweather"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a weights file says of itself.
+
+    Attributes:
+        model: variant name for `create_model`.
+        switches: switches for `create_model`.
+        task: "haze" or "rain".
+    """
+
+    model: str
+    switches: dict[str, Any]
+    task: str
+
+
+def save_weights(
+    path: str | Path,
+    network: torch.nn.Module,
+    *,
+    model: str,
+    switches: dict[str, Any],
+    task: str,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a network's weights; a killed run leaves either the old file or the new one."""
+    path = Path(path)
+    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    header = {"model": model, "switches": switches, "task": task}
+    data = save(state, metadata={_KEY: json.dumps(header, sort_keys=True)})
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".weights-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_header(path: str | Path) -> Header:
+    """Read what a weights file says of itself.
+
+    Raises:
+        WeightsError: no such file, not safetensors, or not written by this package.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_KEY)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such weights file.") from error
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error}); fetch it again.") from error
+    if text is None:
+        raise WeightsError(f"{path}: does not say which network it belongs to; it was not written here.")
+    try:
+        return Header(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: has a damaged header ({text[:80]!r}).") from error
+
+
+def load_weights(path: str | Path) -> tuple[Network, Header]:
+    """Build the network that a weights file belongs to and fill it, in float32 and eval mode.
+
+    Raises:
+        WeightsError: as `read_header`, or names or shapes do not fit the network.
+    """
+    header = read_header(path)
+    network = create_model(header.model, **header.switches)
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    expected = network.state_dict()
+    missing, extra = expected.keys() - state.keys(), state.keys() - expected.keys()
+    wrong = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]
+    if missing or extra or wrong:
+        raise WeightsError(
+            f"{path}: does not fit {header.model}; missing {sorted(missing)[:5]}, "
+            f"unexpected {sorted(extra)[:5]}, misshapen {sorted(wrong)[:5]}."
+        )
+    network.load_state_dict(state)
+    return network.eval().to(memory_format=torch.channels_last), header  # type: ignore[call-overload]

@@ -109,58 +109,26 @@ bad("jpeg2000_named_jpeg", ".jpg", lambda: make.encoded("JPEG2000"))
 # --- bombs and impossible sizes -------------------------------------------------------------------
 
 
-def _png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + make.png_chunk(b"IHDR", header)
-
-
-def _png_of_size(width: int, height: int, depth: int = 8) -> bytes:
-    pixels = make.png_chunk(b"IDAT", zlib.compress(bytes(10_000)))
-    return _png_header(width, height, depth) + pixels + make.png_chunk(b"IEND", b"")
-
-
-def _jpeg_of_size(width: int, height: int) -> bytes:
-    data = bytearray(make.encoded("JPEG"))
-    place = data.index(b"\xff\xc0") + 5
-    data[place : place + 4] = struct.pack(">HH", height, width)
-    return bytes(data)
-
-
-def _bmp_of_size(width: int, height: int) -> bytes:
-    data = bytearray(make.encoded("BMP"))
-    data[18:26] = struct.pack("<ii", width, height)
-    return bytes(data)
-
-
-def _webp_of_size(width: int, height: int) -> bytes:
-    """An extended header may claim 2^24 pixels a side."""
-    frame = make.encoded("WEBP")[12:]
-    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + sides + frame
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def _tiff_of_size(width: int, height: int, **options) -> bytes:
-    tags = {256: (4, [width]), 257: (4, [height])}
-    return make.tiff(make.samples(8, 8, **options), tags=tags)
-
-
 for _width, _height in ((60_000, 60_000), (0, 10), (10, 0)):
     _name = "bomb" if _width == 60_000 else f"size_{_width}_{_height}"
-    bad(f"{_name}_png", ".png", lambda w=_width, h=_height: _png_of_size(w, h))
-    bad(f"{_name}_png16", ".png", lambda w=_width, h=_height: _png_of_size(w, h, 16))
-    bad(f"{_name}_jpeg", ".jpg", lambda w=_width, h=_height: _jpeg_of_size(w, h))
-    bad(f"{_name}_bmp", ".bmp", lambda w=_width, h=_height: _bmp_of_size(w, h))
-    bad(f"{_name}_tiff", ".tif", lambda w=_width, h=_height: _tiff_of_size(w, h))
-    bad(f"{_name}_tiff16", ".tif", lambda w=_width, h=_height: _tiff_of_size(w, h, dtype=np.uint16))
-bad("bomb_webp", ".webp", lambda: _webp_of_size(60_000, 60_000))
-bad("larger_than_its_data_png", ".png", lambda: _png_of_size(3000, 2000))
-bad("larger_than_its_data_png16", ".png", lambda: _png_of_size(3000, 2000, 16))
-bad("larger_than_its_data_bmp", ".bmp", lambda: _bmp_of_size(3000, 2000))
-bad("larger_than_its_data_tiff", ".tif", lambda: _tiff_of_size(3000, 2000))
-bad("larger_than_its_data_tiff16", ".tif", lambda: _tiff_of_size(3000, 2000, dtype=np.uint16))
-bad("side_of_two_billion_png", ".png", lambda: _png_of_size(2**31 - 1, 1))
-bad("negative_width_bmp", ".bmp", lambda: _bmp_of_size(-8, 8))
+    bad(f"{_name}_png", ".png", lambda w=_width, h=_height: make.png_of_size(w, h))
+    bad(f"{_name}_png16", ".png", lambda w=_width, h=_height: make.png_of_size(w, h, 16))
+    bad(f"{_name}_jpeg", ".jpg", lambda w=_width, h=_height: make.jpeg_of_size(w, h))
+    bad(f"{_name}_bmp", ".bmp", lambda w=_width, h=_height: make.bmp_of_size(w, h))
+    bad(f"{_name}_tiff", ".tif", lambda w=_width, h=_height: make.tiff_of_size(w, h))
+    bad(
+        f"{_name}_tiff16",
+        ".tif",
+        lambda w=_width, h=_height: make.tiff_of_size(w, h, dtype=np.uint16),
+    )
+bad("bomb_webp", ".webp", lambda: make.webp_of_size(60_000, 60_000))
+bad("larger_than_its_data_png", ".png", lambda: make.png_of_size(3000, 2000))
+bad("larger_than_its_data_png16", ".png", lambda: make.png_of_size(3000, 2000, 16))
+bad("larger_than_its_data_bmp", ".bmp", lambda: make.bmp_of_size(3000, 2000))
+bad("larger_than_its_data_tiff", ".tif", lambda: make.tiff_of_size(3000, 2000))
+bad("larger_than_its_data_tiff16", ".tif", lambda: make.tiff_of_size(3000, 2000, dtype=np.uint16))
+bad("side_of_two_billion_png", ".png", lambda: make.png_of_size(2**31 - 1, 1))
+bad("negative_width_bmp", ".bmp", lambda: make.bmp_of_size(-8, 8))
 
 
 # --- damaged inside -------------------------------------------------------------------------------
@@ -187,10 +155,14 @@ bad("noise_as_deflate_tiff", ".tif", lambda: _overwritten(_tiff16(deflate=True),
 bad("noise_as_webp_header", ".webp", lambda: _overwritten(make.encoded("WEBP"), 0.005, 0.1))
 bad("wrong_crc_png16", ".png", lambda: (d := _png16())[:29] + b"\0\0\0\0" + d[33:])
 bad("wrong_crc_png", ".png", lambda: (d := make.encoded("PNG"))[:29] + b"\0\0\0\0" + d[33:])
-bad("no_pixels_png", ".png", lambda: _png_header(8, 8) + make.png_chunk(b"IEND", b""))
-bad("no_pixels_png16", ".png", lambda: _png_header(8, 8, 16) + make.png_chunk(b"IEND", b""))
-bad("depth_3_png", ".png", lambda: _png_header(8, 8, 3) + make.png_chunk(b"IEND", b""))
-bad("colour_type_7_png16", ".png", lambda: _png_header(8, 8, 16, 7) + make.png_chunk(b"IEND", b""))
+bad("no_pixels_png", ".png", lambda: make.png_header(8, 8) + make.png_chunk(b"IEND", b""))
+bad("no_pixels_png16", ".png", lambda: make.png_header(8, 8, 16) + make.png_chunk(b"IEND", b""))
+bad("depth_3_png", ".png", lambda: make.png_header(8, 8, 3) + make.png_chunk(b"IEND", b""))
+bad(
+    "colour_type_7_png16",
+    ".png",
+    lambda: make.png_header(8, 8, 16, 7) + make.png_chunk(b"IEND", b""),
+)
 bad("no_scan_jpeg", ".jpg", lambda: (d := make.encoded("JPEG"))[: d.index(b"\xff\xda")])
 bad("no_frame_jpeg", ".jpg", lambda: b"\xff\xd8\xff\xd9")
 bad("missing_strips_tiff", ".tif", lambda: _strips_missing(np.uint8))
@@ -332,7 +304,11 @@ odd(
     ".tif",
     lambda: make.tiff(make.samples(), tags={34665: (4, [99_999_999])}),
 )
-odd("next_directory_beyond_end_tiff", ".tif", lambda: _next_directory_beyond_end())
+odd(
+    "next_directory_beyond_end_tiff",
+    ".tif",
+    lambda: make.tiff(make.samples(), following=77_777_777),
+)
 odd("trailing_garbage_jpeg", ".jpg", lambda: make.encoded("JPEG") + _noise(1000))
 odd("trailing_garbage_png", ".png", lambda: make.encoded("PNG") + _noise(1000))
 odd("trailing_garbage_png16", ".png", lambda: _png16() + _noise(1000))
@@ -357,8 +333,3 @@ def _looping_exif() -> bytes:
     """The EXIF pointer of the first directory points at that directory."""
     entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
     return b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + struct.pack("<I", 8)
-
-
-def _next_directory_beyond_end() -> bytes:
-    data = make.tiff(make.samples())
-    return data[:-4] + struct.pack("<I", 77_777_777)

@@ -64,6 +64,7 @@ def tiff(
     tile: int = 0,
     rows: int = 0,
     big: bool = False,
+    following: int = 0,
     tags: dict[int, tuple[int, list[int]]] | None = None,
 ) -> bytes:
     """A TIFF of (H, W, C) in any integer or float dtype; `tags` adds or replaces entries."""
@@ -124,7 +125,8 @@ def tiff(
         head = struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, len(values))
         lines.append(head + piece.ljust(room, b"\0"))
     count = struct.pack(order + ("Q" if big else "H"), len(lines))
-    place = put(count + b"".join(lines) + bytes(room))
+    next_one = struct.pack(order + ("Q" if big else "I"), following)
+    place = put(count + b"".join(lines) + next_one)
     start = 8 if big else 4
     body[start : start + room] = struct.pack(order + ("Q" if big else "I"), place)
     return bytes(body)
@@ -140,3 +142,39 @@ def exif(orientation: int = 1, order: str = "<") -> bytes:
 
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+
+
+def png_of_size(width: int, height: int, depth: int = 8) -> bytes:
+    pixels = png_chunk(b"IDAT", zlib.compress(bytes(10_000)))
+    return png_header(width, height, depth) + pixels + png_chunk(b"IEND", b"")
+
+
+def jpeg_of_size(width: int, height: int) -> bytes:
+    data = bytearray(encoded("JPEG"))
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+def bmp_of_size(width: int, height: int) -> bytes:
+    data = bytearray(encoded("BMP"))
+    data[18:26] = struct.pack("<ii", width, height)
+    return bytes(data)
+
+
+def webp_of_size(width: int, height: int) -> bytes:
+    """An extended header may claim 2^24 pixels a side."""
+    frame = encoded("WEBP")[12:]
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + sides + frame
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def tiff_of_size(width: int, height: int, **options) -> bytes:
+    tags = {256: (4, [width]), 257: (4, [height])}
+    return tiff(samples(8, 8, **options), tags=tags)

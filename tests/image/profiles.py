@@ -70,9 +70,8 @@ def assemble(space: bytes, connection: bytes, tags: dict[bytes, bytes], cls=b"mn
     table, data = b"", b""
     start = 128 + 4 + 12 * len(tags)
     for name, body in tags.items():
-        body += bytes(-len(body) % 4)
         table += struct.pack(">4sII", name, start + len(data), len(body))
-        data += body
+        data += body + bytes(-len(body) % 4)
     head = struct.pack(
         ">I4sI4s4s4s", start + len(data), bytes(4), 0x02400000, cls, space, connection
     )
@@ -96,7 +95,7 @@ def grey_profile() -> bytes:
 
 
 def cmyk_profile() -> bytes:
-    """Ink to Lab through a table with two points per ink: L falls with ink, C turns colours blue."""
+    """Ink to Lab through a table with two points per ink: L falls with ink, C turns blue."""
     grid = np.stack(np.meshgrid(*[[0.0, 1.0]] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
     c, m, y, k = grid.T
     lightness = 100 * (1 - 0.3 * c) * (1 - 0.3 * m) * (1 - 0.1 * y) * (1 - k)

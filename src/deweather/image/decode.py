@@ -74,7 +74,7 @@ def decode(file: BinaryIO, kind: Kind, head: bytes, max_pixels: int) -> Picture:
     Raises:
         PictureError: with a reason and a remedy, but without the file's name.
     """
-    info = PictureInfo(kind)
+    info = PictureInfo(kind, lossless=kind == "webp" and _is_lossless_webp(file))
     if kind == "tiff":
         stored = _decode_tiff(file, info, max_pixels)
     else:
@@ -95,6 +95,19 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
             f"the picture has {width} × {height} = {width * height:,} pixels, more than the "
             f"limit of {max_pixels:,}. If you trust the file, raise max_pixels."
         )
+
+
+def _is_lossless_webp(file: BinaryIO) -> bool:
+    """Whether the first chunk of pixels is of the lossless kind."""
+    position = 12
+    while True:
+        file.seek(position)
+        header = file.read(8)
+        if len(header) < 8 or header[:4] in (b"VP8 ", b"VP8L"):
+            return header[:4] == b"VP8L"
+        size = int.from_bytes(header[4:], "little")
+        # A frame of an animation is a chunk around others, behind 16 bytes of its own.
+        position += 24 if header[:4] == b"ANMF" else 8 + size + size % 2
 
 
 def _open_plain(file: BinaryIO, kind: Kind) -> ImageFile.ImageFile:
@@ -161,6 +174,7 @@ def _decode_tiff(file: BinaryIO, info: PictureInfo, max_pixels: int) -> _Stored:
         stored = _Stored(pixels, alpha, orientation)
     else:
         with TiffImagePlugin.TiffImageFile(file) as image:
+            tiff.load_without_limit(image, size)
             stored = _read_8_bit(image, info)
             # Newer Pillow turns TIFF pictures while loading and takes the tag away.
             if metadata.ORIENTATION in image.tag_v2:

@@ -124,10 +124,14 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Sorts `frame2` before `frame10`, and upper like lower case."""
+def natural_key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """Sorts `frame2` before `frame10`, numbers before words, and upper like lower case."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    return [(int(p), "") if p[0] in "0123456789" else (-1, p) for p in parts], name
+    numeric = [part[0] in "0123456789" for part in parts]
+    return [
+        (not n, int(part) if n else 0, "" if n else part)
+        for n, part in zip(numeric, parts, strict=True)
+    ], name
 
 
 def plan_outputs(

@@ -42,7 +42,7 @@ class Png16:
 
 @dataclass
 class _Outline:
-    """What the chunks of a PNG say without decoding the pixels; `core` are those that do hold them."""
+    """What the chunks of a PNG say before decoding; `core` are those that make up the pixels."""
 
     colour_type: int = -1
     transparent: tuple[int, ...] | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from deweather.errors import PictureError
@@ -61,6 +62,16 @@ def check_strips(tags: ImageFileDirectory_v2, file_size: int) -> None:
     ends = [start + size for start, size in zip(offsets, sizes, strict=False)]
     if max((*ends, *offsets)) > file_size:
         raise PictureError("the file is truncated. Copy or export it again.")
+
+
+def load_without_limit(image: TiffImageFile, stored_size: tuple[int, int]) -> None:
+    """Decode a picture whatever Pillow's process-wide limit on pixels; the caller has checked.
+
+    Pillow compares with its limit where it makes room for the pixels, so the room is made before.
+    `stored_size` is width and height before any turning.
+    """
+    image.im = Image.new(image.mode, stored_size).im
+    image.load()
 
 
 def is_16_bit(tags: ImageFileDirectory_v2) -> bool:
@@ -178,7 +189,7 @@ def _grey_read(
         share = len(values) // planes
         fields[tag] = values[which * share : (which + 1) * share]
     with TiffImageFile(io.BytesIO(_with_directory(data, fields))) as image:
-        image.load()
+        load_without_limit(image, (fields[WIDTH][0], fields[HEIGHT][0]))
         return np.array(image, dtype=np.uint16)
 
 

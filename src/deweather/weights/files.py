@@ -15,6 +15,7 @@ from safetensors.torch import save
 
 from deweather.errors import WeightsError
 from deweather.models import Network, create_model
+from deweather.weights.cards import find_weights
 
 _KEY = "deweather"
 
@@ -99,3 +100,16 @@ def load_weights(path: str | Path) -> tuple[Network, Header]:
         )
     network.load_state_dict(state)
     return network.eval().to(memory_format=torch.channels_last), header  # type: ignore[call-overload]
+
+
+def load(weights: str | Path) -> Network:
+    """A network with trained weights, in float32 and eval mode, on the CPU.
+
+    Args:
+        weights: the name of bundled weights (see `deweather.list_weights`) or a weights file.
+
+    Raises:
+        UnknownNameError: no such weights; the message lists those there are.
+        WeightsError: a file that cannot be used.
+    """
+    return load_weights(find_weights(weights))[0]

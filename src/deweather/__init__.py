@@ -1,0 +1,56 @@
+"""Takes haze and rain out of single pictures, video and rectified stereo pairs.
+
+    import deweather
+
+    image = deweather.restore("hazy.jpg")                 # a PIL image
+    left, right = deweather.restore_pair("l.png", "r.png")
+    network = deweather.load("stereoirr-small.rain")      # a torch module
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deweather._version import __version__
+
+if TYPE_CHECKING:
+    from deweather.models import list_models
+    from deweather.restore import Restorer, restore, restore_pair
+    from deweather.weights import list_weights
+    from deweather.weights.files import load
+
+__all__ = [
+    "Restorer",
+    "__version__",
+    "list_models",
+    "list_weights",
+    "load",
+    "restore",
+    "restore_pair",
+]
+
+_HOMES = {
+    "Restorer": "deweather.restore",
+    "restore": "deweather.restore",
+    "restore_pair": "deweather.restore",
+    "load": "deweather.weights.files",
+    "list_models": "deweather.models",
+    "list_weights": "deweather.weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds, help texts do not need it."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'deweather' has no attribute {name!r}")
+    module = importlib.import_module(_HOMES[name])
+    # `deweather.restore` is a room and a function: the module can be called, see its foot.
+    value = module if name == "restore" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,48 @@
+"""A network and a picture become a restored picture: padding, tiles, guided upsampling, devices."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from deweather.restore.restorer import Restorer, Weather, check_pair
+
+__all__ = ["Restorer", "Weather", "check_pair", "restore", "restore_pair"]
+
+
+@lru_cache(maxsize=4)
+def _shared(weather: Weather) -> Restorer:
+    return Restorer(weather)
+
+
+def restore(source: Any, out: Any = None, *, weather: Weather = "auto", overwrite: bool = False) -> Any:
+    """Restore one picture with the bundled weights; see `Restorer.restore`.
+
+    The networks are loaded at the first call and kept.
+    """
+    return _shared(weather).restore(source, out, overwrite=overwrite)
+
+
+def restore_pair(
+    left: Any,
+    right: Any,
+    out: Any = None,
+    *,
+    weather: Weather = "auto",
+    overwrite: bool = False,
+) -> tuple[Any, Any]:
+    """Restore a rectified pair with the bundled weights; see `Restorer.restore_pair`."""
+    return _shared(weather).restore_pair(left, right, out, overwrite=overwrite)
+
+
+class _CallableRoom(ModuleType):
+    """Lets `deweather.restore(picture)` work: importing this room binds its name in the package."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function `restore`."""
+        return restore(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallableRoom

@@ -1,0 +1,103 @@
+"""Carrying a restoration from a reduced picture to the full one by local colour-affine maps.
+
+The inverse of Koschmieder's law is an affine map of colour, I -> (I - A)/t + A, and smooth except at
+depth edges. So a network that takes haze out of a reduced picture has told everything: around each
+reduced pixel the 3x3 matrix and offset that map its input to its output are fitted (the multi-channel
+guided filter of He et al., TPAMI 2013, with the input as guide), and the same map, interpolated,
+applied to the full picture, which keeps every detail that the reduction lost.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+RADIUS = 2
+"""Radius of the window in reduced pixels."""
+
+EPS = 1e-4
+"""Variance of colour below which a window counts as flat and only its offset is fitted."""
+
+_BAND = 1 << 18  # pixels of the full picture worked on at once: their floats stay in the cache
+
+
+def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = EPS) -> Array:
+    """Fit target = M·source + o in a window around every pixel, then average overlapping windows.
+
+    Args:
+        source: (h, w, 3), the reduced picture that the network was given.
+        target: (h, w, 3), what it gave back.
+        radius: of the window, pixels.
+        eps: regularisation of the colour covariance.
+
+    Returns:
+        (3, h, w, 4): for each output channel three factors and the offset.
+    """
+    side = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(x: Array) -> Array:
+        return cv2.blur(x, side, borderType=cv2.BORDER_REFLECT)
+
+    ms, mt = mean(source), mean(target)
+    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    second = mean(np.stack([source[..., i] * source[..., j] for i, j in pairs[:3]], axis=-1))
+    third = mean(np.stack([source[..., i] * source[..., j] for i, j in pairs[3:]], axis=-1))
+    moments = np.concatenate([second, third], axis=-1)
+    rr, rg, rb, gg, gb, bb = (moments[..., k] - ms[..., i] * ms[..., j] for k, (i, j) in enumerate(pairs))
+    rr, gg, bb = rr + eps, gg + eps, bb + eps
+    # Inverse of the symmetric covariance by its adjugate: a batched solver would take longer than
+    # the network.
+    c00, c01, c02 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    c11, c12, c22 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    inverse = 1 / (rr * c00 + rg * c01 + rb * c02)
+    maps = np.empty((3, *source.shape[:2], 4), np.float32)
+    for channel in range(3):
+        cross = mean(source * target[..., channel, None]) - ms * mt[..., channel, None]
+        x, y, z = cross[..., 0], cross[..., 1], cross[..., 2]
+        factors = maps[channel]
+        factors[..., 0] = (c00 * x + c01 * y + c02 * z) * inverse
+        factors[..., 1] = (c01 * x + c11 * y + c12 * z) * inverse
+        factors[..., 2] = (c02 * x + c12 * y + c22 * z) * inverse
+        factors[..., 3] = mt[..., channel] - np.einsum("hwk,hwk->hw", factors[..., :3], ms)
+        maps[channel] = mean(factors)
+    return maps
+
+
+def apply_affine(maps: Array, picture: NDArray[np.generic]) -> None:
+    """Apply fitted maps, interpolated to the picture's size, to it in place, band by band.
+
+    Args:
+        maps: (3, h, w, 4) of `fit_affine`.
+        picture: (H, W, 3), uint8, uint16, or floating in [0, 1]; clipped to its range.
+    """
+    height, width = picture.shape[:2]
+    integer = np.issubdtype(picture.dtype, np.integer)
+    peak = float(np.iinfo(picture.dtype).max) if integer else 1.0
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        band = picture[top : top + rows]
+        colours = band.astype(np.float32)
+        for channel in range(3):
+            m = _rows_of(maps[channel], top, band.shape[0], height, width)
+            value = m[..., 3] * peak
+            for k in range(3):
+                value += m[..., k] * colours[..., k]
+            np.clip(value, 0, peak, out=value)
+            if integer:
+                np.rint(value, out=value)
+            band[..., channel] = value
+
+
+def _rows_of(coarse: Array, top: int, rows: int, height: int, width: int) -> Array:
+    """Rows `top` to `top + rows` of `coarse` (h, w, 4) resized bilinearly to (height, width, 4)."""
+    h = coarse.shape[0]
+    y = (np.arange(top, top + rows, dtype=np.float32) + 0.5) * (h / height) - 0.5
+    y = np.clip(y, 0, h - 1)
+    low = np.floor(y).astype(np.int64)
+    high = np.minimum(low + 1, h - 1)
+    share = (y - low)[:, None, None].astype(np.float32)
+    between = coarse[low] * (1 - share) + coarse[high] * share
+    return cv2.resize(between, (width, rows), interpolation=cv2.INTER_LINEAR)

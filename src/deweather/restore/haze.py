@@ -1,0 +1,55 @@
+"""Taking haze out of a picture of any size at bounded cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deweather.image.frames import from_frames, to_frames
+from deweather.models import Network
+from deweather.restore.guided import apply_affine, fit_affine
+from deweather.restore.harm import settle
+from deweather.restore.sizes import padded_forward
+
+Pixels = NDArray[np.generic]
+
+WORKING_PIXELS = 300_000
+"""Pixels of the reduced picture: the network sees the whole scene, at a scale that it was trained on."""
+
+
+def dehaze(network: Network, views: Sequence[Pixels], device: torch.device) -> list[Pixels]:
+    """Take haze out of the views of one picture or pair.
+
+    A large picture is reduced for the network; its answer is carried back by local colour-affine
+    maps, see `deweather.restore.guided`.
+
+    Args:
+        network: on `device`, in eval mode.
+        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
+        device: where the network runs.
+
+    Returns:
+        New arrays of the same shapes and dtypes.
+    """
+    height, width = views[0].shape[:2]
+    scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = [cv2.resize(v, size, interpolation=cv2.INTER_AREA) if scale < 1 else v for v in views]
+    frames = to_frames(small).to(device)
+    with torch.inference_mode():
+        image = padded_forward(network, frames).float()
+        image = settle(frames, image.clamp(0, 1), "haze")
+    if scale == 1:
+        return [r.astype(v.dtype, copy=False) for r, v in zip(from_frames(image, views[0].dtype), views, strict=True)]
+    results = []
+    sources = from_frames(frames, np.float32)
+    targets = from_frames(image, np.float32)
+    for view, source, target in zip(views, sources, targets, strict=True):
+        result = view.copy()
+        apply_affine(fit_affine(source, target), result)
+        results.append(result)
+    return results

@@ -1,0 +1,186 @@
+"""The restorer: networks and a picture in, a restored picture of the same kind out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from deweather.errors import ConfigError, PairError
+from deweather.image import Picture, read_picture, write_picture
+from deweather.models import Network
+from deweather.restore.convert import Canvas, open_canvas
+from deweather.restore.devices import pick_device
+from deweather.restore.haze import dehaze
+from deweather.restore.rain import derain
+from deweather.weights.cards import find_weights
+from deweather.weights.files import load_weights
+
+Weather = Literal["auto", "haze", "rain"]
+Pixels = NDArray[np.generic]
+Source = TypeVar("Source", "str | PathLike[str]", Image.Image, NDArray[Any], Tensor)
+
+DEFAULTS = {"rain": "stereoirr-small.rain", "haze": "stereoirr-small.haze"}
+"""Bundled weights of each task, in the order in which `auto` runs them: the light met the haze first
+and the rain last, so the rain comes off first."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network and what it removes."""
+
+    task: str
+    network: Network
+
+
+class Restorer:
+    """Takes bad weather out of pictures and pairs. Holds no per-picture state: share it freely.
+
+    Args:
+        weather: "auto" takes off rain, then haze, and leaves clear pictures alone; "haze" or "rain"
+            does one of the two.
+        weights: bundled names or files to use instead of the bundled ones of their task.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        tile: side of the tiles for rain, in pixels; None takes a default.
+
+    Raises:
+        ConfigError: no such weather or device, or weights for another weather.
+        UnknownNameError: no such weights.
+        WeightsError: a weights file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        weather: Weather = "auto",
+        *,
+        weights: str | Path | Sequence[str | Path] = (),
+        device: str = "auto",
+        tile: int | None = None,
+    ) -> None:
+        """Load the networks onto the device."""
+        if weather not in get_args(Weather):
+            valid = ", ".join(get_args(Weather))
+            raise ConfigError(f"weather {weather!r}; expected one of {valid}.")
+        if tile is not None and tile < 64:
+            raise ConfigError(f"tile = {tile}; expected at least 64 pixels, or None.")
+        self.device = pick_device(device)
+        self.tile = tile
+        tasks = tuple(DEFAULTS) if weather == "auto" else (weather,)
+        chosen: dict[str, Network] = {}
+        for item in [weights] if isinstance(weights, str | Path) else weights:
+            network, header = load_weights(find_weights(item))
+            if header.task not in tasks:
+                raise ConfigError(f"weights {str(item)!r} are for {header.task}, not for {weather}.")
+            chosen[header.task] = network
+        self.stages = [
+            Stage(t, (chosen.get(t) or load_weights(find_weights(DEFAULTS[t]))[0]).to(self.device))
+            for t in tasks
+        ]
+
+    def restore(
+        self, source: Source, out: str | PathLike[str] | None = None, *, overwrite: bool = False
+    ) -> Any:
+        """Restore one picture and return the kind that was given.
+
+        Args:
+            source: a path; a PIL image; an array (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or
+                floating in [0, 1]; or a tensor (3, H, W), (B, 3, H, W) or (B, V, 3, H, W), floating
+                in [0, 1], where V = 2 are pairs.
+            out: where to write the restored file; only for a path.
+            overwrite: replace `out` if it exists.
+
+        Returns:
+            For a path: the path written, or a PIL image if there is no `out`. Else a new PIL image,
+            array or tensor like the one given.
+
+        Raises:
+            PictureError: the file cannot be read or written.
+            FramesError: an array or tensor of another shape, dtype or range.
+        """
+        if isinstance(source, Tensor):
+            return self._restore_tensor(source)
+        canvas = open_canvas(source)
+        (restored,) = self.restore_views([canvas.pixels])
+        return canvas.close(restored, out, overwrite=overwrite)
+
+    def restore_pair(
+        self,
+        left: Source,
+        right: Source,
+        out: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> tuple[Any, Any]:
+        """Restore the two views of a rectified pair together; see `restore` for the kinds.
+
+        Raises:
+            PairError: the views differ in size or depth.
+            PictureError, FramesError: as `restore`.
+        """
+        if isinstance(left, Tensor) and isinstance(right, Tensor):
+            if left.shape != right.shape:
+                raise PairError(f"left is {tuple(left.shape)}, right {tuple(right.shape)}.")
+            batch = left.ndim == 4
+            pair = torch.stack([left, right], dim=1 if batch else 0)
+            done = self._restore_tensor(pair if batch else pair[None])
+            return (done[:, 0], done[:, 1]) if batch else (done[0, 0], done[0, 1])
+        canvases = [open_canvas(left), open_canvas(right)]
+        check_pair(canvases[0].pixels, canvases[1].pixels)
+        restored = self.restore_views([c.pixels for c in canvases])
+        outs = out or (None, None)
+        done_left, done_right = (
+            c.close(r, o, overwrite=overwrite) for c, r, o in zip(canvases, restored, outs, strict=True)
+        )
+        return done_left, done_right
+
+    def restore_views(self, views: Sequence[Pixels]) -> list[Pixels]:
+        """Restore one picture, or the two views of a pair, as arrays.
+
+        Args:
+            views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; never changed.
+
+        Returns:
+            New arrays of the same shapes and dtypes.
+        """
+        current = list(views)
+        for stage in self.stages:
+            if stage.task == "haze":
+                current = dehaze(stage.network, current, self.device)
+            else:
+                current = derain(stage.network, current, self.device, tile=self.tile)
+        return current
+
+    def restore_picture(self, picture: Picture) -> Pixels:
+        """Restore the pixels of a picture that was read from a file."""
+        return self.restore_views([picture.pixels])[0]
+
+    def _restore_tensor(self, frames: Tensor) -> Tensor:
+        from deweather.image.frames import check_frames, from_frames, to_frames
+
+        shape = frames.shape
+        if frames.ndim in (3, 4):
+            five = frames.reshape(-1, 1, *shape[-3:])
+        else:
+            five = frames
+        check_frames(five, views={1, 2}, name="source")
+        out = [
+            to_frames(self.restore_views(from_frames(sample[None], np.float32))) for sample in five
+        ]
+        return torch.cat(out).reshape(shape).to(frames)
+
+
+def check_pair(left: Pixels, right: Pixels) -> None:
+    """Raise PairError unless both views have the same size and dtype."""
+    if left.shape != right.shape or left.dtype != right.dtype:
+        raise PairError(
+            f"left is {left.shape[1]}x{left.shape[0]} {left.dtype}, right {right.shape[1]}x"
+            f"{right.shape[0]} {right.dtype}; the views of a rectified pair have one size and depth."
+        )

@@ -1,0 +1,177 @@
+"""Restoring a picture in overlapping tiles: bounded memory at any size, no seams.
+
+The picture stays where it is, in its own dtype; only tiles become floats. Overlaps are blended with
+raised cosines whose weights add up to one. Rows of tiles are worked from top to bottom, and a row of
+the picture is written as soon as no later tile touches it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deweather.image.frames import from_frames, to_frames
+from deweather.models import Network
+from deweather.restore.sizes import padded_forward
+
+logger = logging.getLogger(__name__)
+
+Pixels = NDArray[np.generic]
+
+TILE = 640
+"""Side of a tile in pixels, overlap included; strips of a pair hold as many pixels."""
+
+_SMALLEST = 128
+
+
+@dataclass(frozen=True)
+class Span:
+    """One tile along one axis: where it starts and ends, and its blending weights."""
+
+    start: int
+    stop: int
+    weight: NDArray[np.float32]
+
+
+def spans(length: int, tile: int, overlap: int, multiple: int) -> list[Span]:
+    """Cut an axis into tiles that start on multiples of `multiple` and overlap by `overlap` or more.
+
+    Args:
+        length: of the axis, pixels.
+        tile: length of a tile, pixels.
+        overlap: shared by neighbours, pixels; less than `tile`.
+        multiple: the grid that tiles start on.
+
+    Returns:
+        Spans whose weights add up to one everywhere.
+    """
+    tile = max(tile // multiple, 1) * multiple
+    if tile >= length:
+        return [Span(0, length, np.ones(length, np.float32))]
+    step = max((tile - overlap) // multiple, 1) * multiple
+    starts = list(range(0, length - tile, step))
+    starts.append(-(-(length - tile) // multiple) * multiple)
+    total = np.zeros(length, np.float64)
+    ramps = []
+    for i, start in enumerate(starts):
+        stop = min(start + tile, length)
+        ramp = np.ones(stop - start)
+        # The outer quarter of an overlap sees a border that is not there: it gets no weight.
+        if i > 0:
+            shared = starts[i - 1] + tile - start
+            ramp[:shared] = _raised_cosine(shared)
+        if i + 1 < len(starts):
+            shared = stop - starts[i + 1]
+            ramp[-shared:] *= _raised_cosine(shared)[::-1]
+        total[start:stop] += ramp
+        ramps.append((start, stop, ramp))
+    return [Span(a, b, (ramp / total[a:b]).astype(np.float32)) for a, b, ramp in ramps]
+
+
+def _raised_cosine(length: int) -> NDArray[np.float64]:
+    """Rises from 0 to 1 over the middle half of `length`, flat before and after."""
+    x = (np.arange(length) + 0.5) / length
+    return 0.5 - 0.5 * np.cos(np.pi * np.clip(2 * x - 0.5, 0, 1))
+
+
+def restore_tiled(
+    network: Network, views: Sequence[Pixels], device: torch.device, *, tile: int = TILE
+) -> list[Pixels]:
+    """Restore the views of one picture or pair; halves the tiles when memory runs out.
+
+    Args:
+        network: on `device`, in eval mode. One that must see whole pictures gets one tile.
+        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
+        device: where the tiles are worked on.
+        tile: side of a tile, pixels; the strips of a pair are as wide as the picture and hold as
+            many pixels.
+
+    Returns:
+        New arrays of the same shapes and dtypes.
+
+    Raises:
+        MemoryError: not even the smallest tile fits.
+    """
+    while True:
+        try:
+            return _restore(network, views, device, tile)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            if tile // 2 < _SMALLEST:
+                raise MemoryError(
+                    f"a tile of {tile} pixels does not fit in the memory of {device}; free some, or "
+                    "use the device 'cpu'."
+                ) from error
+            tile //= 2
+            logger.warning("out of memory on %s; going on with tiles of %d pixels", device, tile)
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "allocate memory" in str(error) or "not enough memory" in str(error)
+
+
+def _restore(
+    network: Network, views: Sequence[Pixels], device: torch.device, tile: int
+) -> list[Pixels]:
+    """One attempt with tiles of this size."""
+    needs = network.needs
+    height, width = views[0].shape[:2]
+    overlap = min(needs.tile_overlap or 0, tile // 2)
+    rows = tile
+    columns = spans(width, tile, overlap, needs.multiple)
+    if needs.tile_overlap is None or (len(views) == 2 and needs.whole_rows):
+        columns = [Span(0, width, np.ones(width, np.float32))]
+        rows = max(tile * tile // width, 2 * overlap, needs.multiple)
+    if needs.tile_overlap is None:
+        rows = height + needs.multiple
+    results = [np.empty_like(view) for view in views]
+    pending: list[NDArray[np.float32]] = []
+    bands = spans(height, rows, overlap, needs.multiple)
+    for i, band in enumerate(bands):
+        parts = _restore_band(network, views, device, band, columns)
+        for part, before in zip(parts, pending, strict=False):
+            part[: len(before)] += before
+        # Later bands touch nothing above their start, so those rows are complete.
+        done = bands[i + 1].start - band.start if i + 1 < len(bands) else band.stop - band.start
+        for result, part in zip(results, parts, strict=True):
+            _store(result[band.start : band.start + done], part[:done])
+        pending = [part[done:] for part in parts]
+    return results
+
+
+def _restore_band(
+    network: Network,
+    views: Sequence[Pixels],
+    device: torch.device,
+    band: Span,
+    columns: Sequence[Span],
+) -> list[NDArray[np.float32]]:
+    """Restore one row of tiles: a weighted array (h, W, 3) for each view."""
+    height, width = band.stop - band.start, views[0].shape[1]
+    out = [np.zeros((height, width, 3), np.float32) for _ in views]
+    for column in columns:
+        cut = [v[band.start : band.stop, column.start : column.stop] for v in views]
+        frames = to_frames(cut).to(device)
+        with torch.inference_mode():
+            image = padded_forward(network, frames).float()
+        weight = (band.weight[:, None] * column.weight[None, :])[..., None]
+        for view, tile in zip(out, from_frames(image, np.float32), strict=True):
+            view[:, column.start : column.stop] += tile * weight
+    return out
+
+
+def _store(target: Pixels, values: NDArray[np.float32]) -> None:
+    """Write values in [0, 1] into rows of a picture, rounded to its dtype."""
+    if np.issubdtype(target.dtype, np.integer):
+        values = np.rint(values * np.iinfo(target.dtype).max)
+    target[...] = values

@@ -1,0 +1,103 @@
+"""Weight cards, and finding weights by name or file.
+
+A card is a TOML file beside the weights: what they were trained on, by which recipe, what they score
+under which protocol, and where they fail. Bundled weights are checked against their card when loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from deweather.errors import UnknownNameError, WeightsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Score(_Section):
+    """One figure: on what, by which protocol, before and after restoring."""
+
+    set: str
+    protocol: str
+    pictures: int
+    before: float
+    after: float
+
+
+class Data(_Section):
+    """What the weights were trained on."""
+
+    sets: list[str]
+    licences: str
+    weather: str
+
+
+class Card(_Section):
+    """What is known of a checkpoint."""
+
+    name: str
+    task: Literal["haze", "rain"]
+    sha256: str
+    size: int
+    parameters: int
+    licence: str
+    recipe: str
+    commit: str
+    training: str
+    limits: list[str]
+    data: Data
+    scores: list[Score]
+
+
+def list_weights() -> list[str]:
+    """Names of the weights that ship with the package."""
+    return sorted(path.name.removesuffix(".toml") for path in BUNDLED.glob("*.toml"))
+
+
+def read_card(name: str) -> Card:
+    """Read the card of bundled weights.
+
+    Raises:
+        UnknownNameError: no such weights; the message lists those there are.
+    """
+    path = BUNDLED / f"{name}.toml"
+    if name not in list_weights():
+        raise UnknownNameError("weights", name, list_weights())
+    return Card(**tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def find_weights(weights: str | Path) -> Path:
+    """The file of bundled weights (by name) or the file itself (by path).
+
+    Raises:
+        UnknownNameError: neither bundled weights nor a file.
+        WeightsError: the bundled file is not the one that its card describes.
+    """
+    name = str(weights)
+    if isinstance(weights, str) and name in list_weights():
+        path = BUNDLED / f"{name}.safetensors"
+        card = read_card(name)
+        if not path.is_file():
+            raise WeightsError(f"{path}: is missing from the package; install it again.")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != card.sha256:
+            raise WeightsError(f"{path}: is not the file of its card; install the package again.")
+        return path
+    path = Path(weights)
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise WeightsError(f"{path}: no such weights file. Bundled: {', '.join(list_weights())}.")
+    raise UnknownNameError("weights", name, list_weights())

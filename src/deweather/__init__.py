@@ -1,10 +1,8 @@
 """Takes haze and rain out of single pictures, video and rectified stereo pairs.
 
-    import deweather
-
-    image = deweather.restore("hazy.jpg")                 # a PIL image
-    left, right = deweather.restore_pair("l.png", "r.png")
-    network = deweather.load("stereoirr-small.rain")      # a torch module
+`deweather.restore("hazy.jpg")` gives a PIL image, `deweather.restore_pair("l.png", "r.png")` two of
+them that agree, `deweather.load("stereoirr-small.rain")` the network itself. `list_weights()` and
+`list_models()` name what there is.
 """
 
 from __future__ import annotations

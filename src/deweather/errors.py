@@ -31,6 +31,11 @@ class UnknownNameError(DeweatherError, ValueError):
         near = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"unknown {kind} {name!r}.{hint} Valid: {', '.join(names) or 'none'}.")
+        self._given = (kind, name, names)
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        """Lets the error travel between processes: exceptions are rebuilt from their arguments."""
+        return type(self), self._given
 
 
 class ConfigError(DeweatherError, ValueError):
@@ -49,3 +54,8 @@ class MissingExtraError(DeweatherError, ImportError):
         super().__init__(
             f"{package!r} is not installed; run: pip install 'deweather[{extra}]'", name=package
         )
+        self._given = (package, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Lets the error travel between processes, like `UnknownNameError`."""
+        return type(self), self._given

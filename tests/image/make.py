@@ -31,7 +31,7 @@ def encoded(kind: str, image: Image.Image | None = None, **options) -> bytes:
     return buffer.getvalue()
 
 
-def png_chunk(name: bytes, body: bytes) -> bytes:
+def png_chunk(name: bytes, body: bytes = b"") -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
@@ -178,3 +178,7 @@ def webp_of_size(width: int, height: int) -> bytes:
 def tiff_of_size(width: int, height: int, **options) -> bytes:
     tags = {256: (4, [width]), 257: (4, [height])}
     return tiff(samples(8, 8, **options), tags=tags)
+
+
+def tiff16_of_size(width: int, height: int) -> bytes:
+    return tiff_of_size(width, height, dtype=np.uint16)

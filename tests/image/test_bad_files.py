@@ -100,11 +100,21 @@ def test_the_limit_is_a_parameter(tmp_path):
 def test_pillows_own_limit_does_not_apply(tmp_path, monkeypatch):
     """Pillow warns above MAX_IMAGE_PIXELS and refuses above twice that; neither may be seen."""
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 10)
-    for suffix, data in VALID.items():
+    turned = make.tiff(make.samples(), deflate=True, tags={0x0112: (3, [6])})
+    for suffix, data in {**VALID, ".tif turned": turned}.items():
         path = tmp_path / f"a{suffix[:4]}"
         path.write_bytes(data)
-        if suffix in (".jpg", ".png", ".bmp", ".png16"):
+        if suffix != ".webp":
             assert isinstance(read_picture(path), Picture)
+
+
+def test_webp_beyond_pillows_limit(tmp_path, monkeypatch):
+    """WebP checks within its class, against twice the limit, whose default is 179 million."""
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 10)
+    path = tmp_path / "a.webp"
+    path.write_bytes(VALID[".webp"])
+    with pytest.raises(PictureError, match="more pixels than are read of WebP"):
+        read_picture(path)
 
 
 def test_a_batch_goes_on(tmp_path):

@@ -6,6 +6,7 @@ very batches that it would have seen, and no sampler state needs to be saved.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,14 +53,14 @@ class SceneLibrary:
 
         Raises:
             ConfigError: none of the three folders holds a picture.
+            PictureError: a picture or a disparity cannot be read or does not fit.
         """
         root = Path(root)
         photos = [read_rgb(p) for p in _pictures(root / "mono")]
         pairs = []
-        for folder in sorted((root / "stereo_gt").glob("*/")) + sorted(
-            (root / "stereo").glob("*/")
-        ):
-            pairs.append(read_pair(folder))
+        for kind in ("stereo_gt", "stereo"):
+            folders = sorted(p for p in (root / kind).glob("*") if p.is_dir())
+            pairs += [read_pair(folder) for folder in folders]
         if not photos and not pairs:
             raise ConfigError(
                 f"no pictures under {str(root)!r}; expected {root / 'mono'}/*.jpg, "
@@ -76,9 +77,10 @@ def _pictures(folder: Path) -> list[Path]:
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read a picture as (H, W, 3), uint8, at most 1280 pixels long."""
     data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if picture is None:
         raise PictureError(f"{path}: cannot be read as a picture; remove or replace it.")
+    picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     scale = _LONGEST / max(picture.shape[:2])
     if scale < 1:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -87,7 +89,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
 def read_pair(folder: Path) -> StereoPictures:
     """Read left.*, right.* and, where there is one, disparity.npz; else match the pair."""
-    sides = []
+    sides: list[NDArray[np.uint8]] = []
     for side in ("left", "right"):
         found = [p for p in _pictures(folder) if p.stem == side]
         if not found:
@@ -99,13 +101,30 @@ def read_pair(folder: Path) -> StereoPictures:
         )
     file = folder / "disparity.npz"
     if file.exists():
+        disparity = both_views(_read_disparity(file, sides[0].shape[:2]))
+    else:
+        disparity = match(sides[0], sides[1])
+    # What lies at infinity would vanish in any haze at all, and nothing could be learned from it.
+    floor = 0.3 * np.percentile(disparity[disparity > 0], 5) if (disparity > 0).any() else 0.0
+    disparity = np.maximum(disparity, np.float32(floor))
+    return StereoPictures(np.stack(sides), disparity.astype(np.float16))
+
+
+def _read_disparity(file: Path, size: tuple[int, ...]) -> NDArray[np.float32]:
+    """The left disparity for pictures of this size (H, W); both shrink together, 0 is unknown."""
+    try:
         with np.load(file) as archive:
             left = archive["disparity"].astype(np.float32)
-        left[~np.isfinite(left)] = 0
-        disparity = both_views(left)
-    else:
-        disparity = match(*sides)
-    return StereoPictures(np.stack(sides), disparity.astype(np.float16))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise PictureError(f"{file}: holds no array 'disparity'; write it anew.") from error
+    left[~np.isfinite(left)] = 0
+    scale = min(1.0, _LONGEST / max(left.shape)) if left.ndim == 2 else 0.0
+    if tuple(round(n * scale) for n in left.shape) != size:
+        raise PictureError(f"{file}: has shape {left.shape}, the pictures {size}; make them alike.")
+    if scale == 1:
+        return left
+    reduced = cv2.resize(left, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return (reduced * np.float32(scale)).astype(np.float32, copy=False)
 
 
 class SceneBatches(Dataset[Scene]):
@@ -138,6 +157,8 @@ class SceneBatches(Dataset[Scene]):
         self.library, self.patch, self.views, self.length = library, patch, views, length
         self.stereo_share, self.layered_share = stereo_share, layered_share
         self.scales, self.seed = scales, seed
+        if views < (2 if stereo_share > 0 else 1):
+            raise ConfigError(f"views = {views}; give at least 1, or 2 where there are pairs.")
         if stereo_share > 0 and not library.pairs and layered_share < 1:
             raise ConfigError("no stereo pairs to train on; set layered_share to 1.")
         if not library.photos and (stereo_share < 1 or layered_share > 0):
@@ -190,7 +211,7 @@ class SceneBatches(Dataset[Scene]):
         views: Sequence[NDArray[np.uint8]],
         maps: Sequence[NDArray[np.float32]] = (),
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """The same random crop of all views, reduced by a random factor; disparity shrinks with it."""
+        """The same random crop of all views, reduced by a random factor, disparity with it."""
         h, w = views[0].shape[:2]
         low, high = self.scales
         factor = np.exp(rng.uniform(np.log(low), np.log(high)))

@@ -154,7 +154,8 @@ def _decode_tiff(file: BinaryIO, info: PictureInfo, max_pixels: int) -> _Stored:
     tags = metadata.read_directory(file)
     if tiff.WIDTH not in tags or tiff.HEIGHT not in tags:
         raise PictureError("the directory of the TIFF is cut off. Copy or export the file again.")
-    _check_size(tiff.number(tags, tiff.WIDTH, 0), tiff.number(tags, tiff.HEIGHT, 0), max_pixels)
+    size = tiff.number(tags, tiff.WIDTH, 0), tiff.number(tags, tiff.HEIGHT, 0)
+    _check_size(*size, max_pixels)
     tiff.check_strips(tags, file_size)
     if tags.next:
         info.note("The file holds several pages; only the first was read.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from deweather.errors import ConfigError, UnknownNameError
 from deweather.models.base import Needs, Network, Restoration
@@ -21,7 +21,7 @@ NETWORKS: dict[str, tuple[str, str]] = {
 
 
 def _module(variant: str) -> Any:
-    family = variant.split("-")[0]
+    family = variant.partition("-")[0]
     if family not in NETWORKS:
         raise UnknownNameError("model", variant, list_models())
     return importlib.import_module(f"deweather.models.{family}")
@@ -36,6 +36,17 @@ def list_models() -> list[str]:
     ]
 
 
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a switch's value is of an annotated kind: a class, tuple[kind, ...] or a union."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(v, get_args(kind)[0]) for v in value)
+    if get_args(kind):
+        return any(_fits(value, k) for k in get_args(kind))
+    if isinstance(value, bool):  # an int to Python, but no number to a user
+        return kind is bool
+    return isinstance(value, int if kind is int else (int, float) if kind is float else kind)
+
+
 def create_model(name: str, **switches: Any) -> Network:
     """Build a network with fresh weights.
 
@@ -45,23 +56,22 @@ def create_model(name: str, **switches: Any) -> Network:
 
     Raises:
         UnknownNameError: no such variant, or no such switch; the message lists the valid ones.
-        ConfigError: a switch has a value of the wrong kind.
+        ConfigError: a switch has a value of the wrong kind, or out of range.
     """
     module = _module(name)
     if name not in module.VARIANTS:
         raise UnknownNameError("model", name, list_models())
     config = module.VARIANTS[name]
-    fields = {f.name for f in dataclasses.fields(config)}
+    kinds = get_type_hints(type(config))
     for switch, value in switches.items():
-        if switch not in fields:
-            raise UnknownNameError(f"switch of {name}", switch, fields)
-        now = getattr(config, switch)
-        kinds = (int, float) if isinstance(now, int | float) else (type(now), list, int)
-        if value is not None and now is not None and not isinstance(value, kinds):
+        if switch not in kinds:
+            raise UnknownNameError(f"switch of {name}", switch, kinds)
+        if not _fits(value, kinds[switch]):
             raise ConfigError(
-                f"switch {switch} of {name} is {value!r}; expected a value like {now!r}."
+                f"switch {switch} of {name} is {value!r}; expected "
+                f"{type(config).__annotations__[switch]}, as in {getattr(config, switch)!r}."
             )
         if isinstance(value, list):
             switches[switch] = tuple(value)
-    network = getattr(module, NETWORKS[name.split("-")[0]][0])
+    network = getattr(module, NETWORKS[name.partition("-")[0]][0])
     return network(dataclasses.replace(config, **switches))

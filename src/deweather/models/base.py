@@ -61,8 +61,10 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def check(self, frames: Tensor) -> None:
-        """Raise FramesError unless frames (B, V, 3, H, W) meet the network's needs."""
+        """Raise FramesError unless floating frames (B, V, 3, H, W) meet the network's needs."""
         shape = tuple(frames.shape)
+        if not frames.is_floating_point():
+            raise FramesError(f"frames are {frames.dtype}; expected floating point in [0, 1].")
         if frames.ndim != 5 or shape[2] != 3:
             raise FramesError(f"frames have shape {shape}; expected (B, V, 3, H, W).")
         if shape[1] not in self.views:

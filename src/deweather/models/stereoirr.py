@@ -3,21 +3,22 @@
 No code and no checkpoint was ever released, so this is written from the paper's figure and numbers.
 
 Published: three processes (feature extraction, long-range and cross-view interaction, residual
-prediction); extraction and prediction shared by the views; the prediction is added to the rainy view;
-the interaction is a symmetric U with skips inside each view, whose basic blocks share their weights
-between the views; between every two groups of blocks one dual-view mutual attention (DMA), which reads
-both views and adds to both; none after the last group. 39.69 M parameters and 9.26 G multiply-adds
-for a 128x128 pair.
+prediction); extraction and prediction shared by the views; the prediction is added to the rainy
+view; the interaction is a symmetric U with skips inside each view, whose basic blocks share their
+weights between the views; between every two groups of blocks one dual-view mutual attention (DMA),
+which reads both views and adds to both; none after the last group. 39.69 M parameters and 9.26 G
+multiply-adds for a 128x128 pair.
 
 Fitted: NAFNet blocks; width 32, encoder (2, 2, 4, 8), middle 12, decoder (2, 2, 2, 2); 2x2 strided
-convolutions down, 1x1 and pixel shuffle up, additive skips; the hidden width of the DMA's channel gate
-(`gate_expansion`), chosen so that size and cost land on the published ones: 2.64 times the
+convolutions down, 1x1 and pixel shuffle up, additive skips; the hidden width of the DMA's channel
+gate (`gate_expansion`), chosen so that size and cost land on the published ones: 2.64 times the
 concatenated channels.
 
-Our reading: the insides of the DMA (see `DualViewMutualAttention`); one view skips every DMA, so the
-same weights serve single pictures; `pool_window`, which lets channel attention look at a neighbourhood
-instead of the whole map, so that tiles agree; compact variants, which leave out the row attention at
-full resolution (`attention_from`), where it would cost more than the rest of the network together.
+Our reading: the insides of the DMA (see `DualViewMutualAttention`); one view skips every DMA, so
+the same weights serve single pictures; `pool_window`, which lets channel attention look at a
+neighbourhood instead of the whole map, so that tiles agree; compact variants, which leave out the
+DMA at full resolution (`attention_from`), where on large pictures its rows would cost more than the
+rest of the network together.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from deweather.errors import ConfigError
 from deweather.models.base import Needs, Network, Restoration
 from deweather.nn.naf import NAFBlock
 from deweather.nn.norm import ChannelLayerNorm
@@ -44,9 +46,9 @@ class StereoIRRConfig:
         middle: NAF blocks at the lowest resolution.
         decoder: NAF blocks of each decoder level, from low resolution up to full.
         gate_expansion: hidden width of the DMA's gate, in units of the concatenated channels 2c.
-        attention_from: first level (0 = full resolution) whose DMA compares rows; above it the
-            DMA has only its gate.
-        pool_window: side in pixels of the window that channel attention averages; None = everything.
+        attention_from: first level (0 = full resolution) that has a DMA.
+        pool_window: side in pixels of the window that channel attention averages; None averages
+            everything.
     """
 
     width: int = 32
@@ -57,14 +59,37 @@ class StereoIRRConfig:
     attention_from: int = 0
     pool_window: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: one of them makes no network.
+        """
+        if not self.encoder or len(self.encoder) != len(self.decoder):
+            raise ConfigError(
+                f"encoder = {self.encoder} and decoder = {self.decoder}; "
+                "give both the same number of levels, at least one."
+            )
+        least = {"width": 1, "middle": 0, "attention_from": 0, "gate_expansion": 0.0}
+        for name, low in least.items():
+            if not getattr(self, name) >= low:
+                raise ConfigError(f"{name} = {getattr(self, name)!r}; give at least {low}.")
+        if min(*self.encoder, *self.decoder) < 0:
+            raise ConfigError(
+                f"{self.encoder} and {self.decoder} hold a negative number of blocks."
+            )
+        if self.pool_window is not None and self.pool_window < 1:
+            raise ConfigError(f"pool_window = {self.pool_window}; give pixels, or None.")
+
 
 class DualViewMutualAttention(nn.Module):
     """Lets each view read the other along its rows, gated by what both views hold as a whole.
 
-    Left queries meet right keys; the softmax of that map carries right values onto the left grid, the
-    softmax of its transpose left values onto the right grid. Values are gated per channel by an MLP
-    over the averages of both views: most parameters sit there, at no cost per pixel. What arrives is
-    scaled by zero-initialised factors, one per channel and view, so a new DMA changes nothing.
+    Left queries meet right keys; the softmax of that map carries right values onto the left grid,
+    the softmax of its transpose left values onto the right grid. Values are gated per channel by an
+    MLP over the averages of both views: most parameters sit there, at no cost per pixel. What
+    arrives is scaled by zero-initialised factors, one per channel and view, so a new DMA changes
+    nothing.
 
     Args:
         channels: c of the feature maps.
@@ -81,6 +106,11 @@ class DualViewMutualAttention(nn.Module):
         self.query = nn.Conv2d(channels, channels, 1)
         self.key = nn.Conv2d(channels, channels, 1)
         self.value = nn.Conv2d(channels, channels, 1)
+        # A new DMA compares normalised features as they are, so like meets like from the first step.
+        # From random queries and keys the correspondence is found late or never.
+        for conv in (self.query, self.key):
+            nn.init.dirac_(conv.weight)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
         self.pool = pool
         self.gate = nn.Sequential(
             nn.Conv2d(joint, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, joint, 1), nn.Sigmoid()
@@ -186,7 +216,12 @@ class StereoIRR(Network):
 
 
 _SMALL = StereoIRRConfig(
-    width=16, encoder=(1, 1, 1, 2), middle=2, decoder=(1, 1, 1, 1), gate_expansion=0.25, attention_from=1
+    width=16,
+    encoder=(1, 1, 1, 2),
+    middle=2,
+    decoder=(1, 1, 1, 1),
+    gate_expansion=0.25,
+    attention_from=1,
 )
 _TINY = StereoIRRConfig(
     width=12, encoder=(1, 1, 1), middle=2, decoder=(1, 1, 1), gate_expansion=0.5, attention_from=1

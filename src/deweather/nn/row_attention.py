@@ -21,8 +21,8 @@ def row_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         (N, C', H, W).
     """
     n, _, h, w = query.shape
-    rows = [
+    q, k, v = (
         t.permute(0, 2, 3, 1).reshape(n * h, 1, t.shape[3], t.shape[1]) for t in (query, key, value)
-    ]
-    out = F.scaled_dot_product_attention(*rows)
+    )
+    out = F.scaled_dot_product_attention(q, k, v)
     return out.reshape(n, h, w, value.shape[1]).permute(0, 3, 1, 2)

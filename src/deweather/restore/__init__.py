@@ -17,7 +17,9 @@ def _shared(weather: Weather) -> Restorer:
     return Restorer(weather)
 
 
-def restore(source: Any, out: Any = None, *, weather: Weather = "auto", overwrite: bool = False) -> Any:
+def restore(
+    source: Any, out: Any = None, *, weather: Weather = "auto", overwrite: bool = False
+) -> Any:
     """Restore one picture with the bundled weights; see `Restorer.restore`.
 
     The networks are loaded at the first call and kept.

@@ -14,7 +14,7 @@ from PIL import Image
 from deweather.errors import ConfigError, FramesError
 from deweather.image import read_picture, write_picture
 
-Pixels = NDArray[np.generic]
+Pixels = NDArray[Any]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -38,7 +38,9 @@ class Canvas:
         if out is None:
             return self.finish(restored)
         if self.write is None:
-            raise ConfigError(f"out = {str(out)!r} goes with a path; save the returned picture instead.")
+            raise ConfigError(
+                f"out = {str(out)!r} goes with a path; save the returned picture instead."
+            )
         return self.write(restored, out, overwrite)
 
 
@@ -71,7 +73,9 @@ def _from_file(path: str | PathLike[str]) -> Canvas:
         image = Image.fromarray(eight)
         if picture.alpha is not None:
             alpha = picture.alpha
-            image.putalpha(Image.fromarray((alpha if alpha.dtype == np.uint8 else alpha >> 8).astype(np.uint8)))
+            image.putalpha(
+                Image.fromarray((alpha if alpha.dtype == np.uint8 else alpha >> 8).astype(np.uint8))
+            )
         return image
 
     return Canvas(picture.pixels, finish, write)
@@ -81,7 +85,20 @@ def _from_pil(image: Image.Image) -> Canvas:
     if image.mode.startswith("I;16"):
         inner = _from_array(np.asarray(image).astype(np.uint16))
         return Canvas(inner.pixels, lambda r: Image.fromarray(inner.finish(r)))
-    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"):
+    if image.mode not in (
+        "1",
+        "L",
+        "LA",
+        "P",
+        "PA",
+        "RGB",
+        "RGBA",
+        "RGBX",
+        "CMYK",
+        "YCbCr",
+        "HSV",
+        "LAB",
+    ):
         raise FramesError(f"cannot restore a PIL image of mode {image.mode!r}; convert it to RGB.")
     alpha = "A" in image.mode or "transparency" in image.info
     grey = image.mode in ("1", "L", "LA")

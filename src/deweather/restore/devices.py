@@ -20,7 +20,7 @@ def pick_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind = name.split(":")[0]
+    kind = name.split(":", maxsplit=1)[0]
     if kind not in DEVICES:
         raise ConfigError(f"device {name!r}; expected one of {', '.join(DEVICES)} (or cuda:N).")
     missing = (kind == "cuda" and not torch.cuda.is_available()) or (
@@ -34,5 +34,7 @@ def pick_device(name: str = "auto") -> torch.device:
         raise ConfigError(f"device {name!r} is not a device name; use cuda or cuda:N.") from error
     if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise ConfigError(f"device {name!r}: there are only {count}; use cuda:0 to cuda:{count - 1}.")
+        raise ConfigError(
+            f"device {name!r}: there are only {count}; use cuda:0 to cuda:{count - 1}."
+        )
     return device

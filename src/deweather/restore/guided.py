@@ -9,6 +9,8 @@ applied to the full picture, which keeps every detail that the reduction lost.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +41,16 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
     side = (2 * radius + 1, 2 * radius + 1)
 
     def mean(x: Array) -> Array:
-        return cv2.blur(x, side, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(cv2.blur(x, side, borderType=cv2.BORDER_REFLECT), np.float32)
 
     ms, mt = mean(source), mean(target)
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     second = mean(np.stack([source[..., i] * source[..., j] for i, j in pairs[:3]], axis=-1))
     third = mean(np.stack([source[..., i] * source[..., j] for i, j in pairs[3:]], axis=-1))
     moments = np.concatenate([second, third], axis=-1)
-    rr, rg, rb, gg, gb, bb = (moments[..., k] - ms[..., i] * ms[..., j] for k, (i, j) in enumerate(pairs))
+    rr, rg, rb, gg, gb, bb = (
+        moments[..., k] - ms[..., i] * ms[..., j] for k, (i, j) in enumerate(pairs)
+    )
     rr, gg, bb = rr + eps, gg + eps, bb + eps
     # Inverse of the symmetric covariance by its adjugate: a batched solver would take longer than
     # the network.
@@ -66,7 +70,7 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
     return maps
 
 
-def apply_affine(maps: Array, picture: NDArray[np.generic]) -> None:
+def apply_affine(maps: Array, picture: NDArray[Any]) -> None:
     """Apply fitted maps, interpolated to the picture's size, to it in place, band by band.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from deweather.restore.guided import apply_affine, fit_affine
 from deweather.restore.harm import settle
 from deweather.restore.sizes import padded_forward
 
-Pixels = NDArray[np.generic]
+Pixels = NDArray[Any]
 
 WORKING_PIXELS = 300_000
 """Pixels of the reduced picture: the network sees the whole scene, at a scale that it was trained on."""
@@ -44,7 +45,7 @@ def dehaze(network: Network, views: Sequence[Pixels], device: torch.device) -> l
         image = padded_forward(network, frames).float()
         image = settle(frames, image.clamp(0, 1), "haze")
     if scale == 1:
-        return [r.astype(v.dtype, copy=False) for r, v in zip(from_frames(image, views[0].dtype), views, strict=True)]
+        return from_frames(image, views[0].dtype)
     results = []
     sources = from_frames(frames, np.float32)
     targets = from_frames(image, np.float32)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from deweather.models import Network
 from deweather.restore.tiles import TILE, restore_tiled
 
-Pixels = NDArray[np.generic]
+Pixels = NDArray[Any]
 
 
 def derain(

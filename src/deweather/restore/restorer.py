@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from deweather.errors import ConfigError, PairError
-from deweather.image import Picture, read_picture, write_picture
+from deweather.image import Picture
+from deweather.image.frames import check_frames, from_frames, to_frames
 from deweather.models import Network
-from deweather.restore.convert import Canvas, open_canvas
+from deweather.restore.convert import open_canvas
 from deweather.restore.devices import pick_device
 from deweather.restore.haze import dehaze
 from deweather.restore.rain import derain
@@ -25,7 +26,7 @@ from deweather.weights.cards import find_weights
 from deweather.weights.files import load_weights
 
 Weather = Literal["auto", "haze", "rain"]
-Pixels = NDArray[np.generic]
+Pixels = NDArray[Any]
 Source = TypeVar("Source", "str | PathLike[str]", Image.Image, NDArray[Any], Tensor)
 
 DEFAULTS = {"rain": "stereoirr-small.rain", "haze": "stereoirr-small.haze"}
@@ -78,7 +79,9 @@ class Restorer:
         for item in [weights] if isinstance(weights, str | Path) else weights:
             network, header = load_weights(find_weights(item))
             if header.task not in tasks:
-                raise ConfigError(f"weights {str(item)!r} are for {header.task}, not for {weather}.")
+                raise ConfigError(
+                    f"weights {str(item)!r} are for {header.task}, not for {weather}."
+                )
             chosen[header.task] = network
         self.stages = [
             Stage(t, (chosen.get(t) or load_weights(find_weights(DEFAULTS[t]))[0]).to(self.device))
@@ -137,7 +140,8 @@ class Restorer:
         restored = self.restore_views([c.pixels for c in canvases])
         outs = out or (None, None)
         done_left, done_right = (
-            c.close(r, o, overwrite=overwrite) for c, r, o in zip(canvases, restored, outs, strict=True)
+            c.close(r, o, overwrite=overwrite)
+            for c, r, o in zip(canvases, restored, outs, strict=True)
         )
         return done_left, done_right
 
@@ -163,13 +167,8 @@ class Restorer:
         return self.restore_views([picture.pixels])[0]
 
     def _restore_tensor(self, frames: Tensor) -> Tensor:
-        from deweather.image.frames import check_frames, from_frames, to_frames
-
         shape = frames.shape
-        if frames.ndim in (3, 4):
-            five = frames.reshape(-1, 1, *shape[-3:])
-        else:
-            five = frames
+        five = frames.reshape(-1, 1, *shape[-3:]) if frames.ndim in (3, 4) else frames
         check_frames(five, views={1, 2}, name="source")
         out = [
             to_frames(self.restore_views(from_frames(sample[None], np.float32))) for sample in five

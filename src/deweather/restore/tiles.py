@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from deweather.restore.sizes import padded_forward
 
 logger = logging.getLogger(__name__)
 
-Pixels = NDArray[np.generic]
+Pixels = NDArray[Any]
 
 TILE = 640
 """Side of a tile in pixels, overlap included; strips of a pair hold as many pixels."""
@@ -62,12 +63,12 @@ def spans(length: int, tile: int, overlap: int, multiple: int) -> list[Span]:
         stop = min(start + tile, length)
         ramp = np.ones(stop - start)
         # The outer quarter of an overlap sees a border that is not there: it gets no weight.
-        if i > 0:
-            shared = starts[i - 1] + tile - start
-            ramp[:shared] = _raised_cosine(shared)
-        if i + 1 < len(starts):
-            shared = stop - starts[i + 1]
-            ramp[-shared:] *= _raised_cosine(shared)[::-1]
+        before = starts[i - 1] + tile - start if i > 0 else 0
+        after = stop - starts[i + 1] if i + 1 < len(starts) else 0
+        if before > 0:
+            ramp[:before] = _raised_cosine(before)
+        if after > 0:
+            ramp[-after:] *= _raised_cosine(after)[::-1]
         total[start:stop] += ramp
         ramps.append((start, stop, ramp))
     return [Span(a, b, (ramp / total[a:b]).astype(np.float32)) for a, b, ramp in ramps]

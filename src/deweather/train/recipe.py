@@ -32,8 +32,12 @@ class DataSection(_Section):
     patch: int = Field(128, ge=16, description="side of the crops, pixels")
     views: int = Field(16, ge=2, description="pictures in a batch")
     stereo_share: float = Field(0.5, ge=0, le=1, description="share of stereo batches")
-    layered_share: float = Field(0.5, ge=0, le=1, description="share of stereo cut from photographs")
-    scales: tuple[float, float] = Field((0.3, 1.0), description="reduction before cropping, least, most")
+    layered_share: float = Field(
+        0.5, ge=0, le=1, description="share of stereo cut from photographs"
+    )
+    scales: tuple[float, float] = Field(
+        (0.3, 1.0), description="reduction before cropping, least, most"
+    )
 
 
 class WeatherSection(_Section):

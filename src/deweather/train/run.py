@@ -23,9 +23,17 @@ from deweather.data import SceneBatches, SceneLibrary
 from deweather.metrics import psnr
 from deweather.train.recipe import Recipe
 from deweather.train.task import RestorationTask
+from deweather.weather import Scene
 from deweather.weights.files import save_weights
 
 logger = logging.getLogger(__name__)
+
+_NOT_OURS = (
+    ".*does not have many workers.*",  # batches are cheap; workers are the caller's choice
+    "Checkpoint directory .* exists and is not empty",  # that is what resuming is
+    ".*LeafSpec.*is deprecated",  # Lightning's own use of torch
+)
+"""Warnings of Lightning that say nothing to the user of a run."""
 
 
 class SceneModule(lightning.LightningDataModule):
@@ -42,6 +50,10 @@ class SceneModule(lightning.LightningDataModule):
         start = self.trainer.current_epoch * self.epoch_steps
         part = Subset(self.batches, range(start, min(start + self.epoch_steps, len(self.batches))))
         return DataLoader(part, batch_size=None, shuffle=False, num_workers=self.workers)
+
+    def transfer_batch_to_device(self, batch: Scene, device: torch.device, index: int) -> Scene:
+        """Scenes move themselves."""
+        return batch.to(device)
 
 
 class Panels(Callback):
@@ -64,7 +76,9 @@ class Panels(Callback):
                 restored = pl_module.average.module(example.degraded).image.clamp(0, 1)
             scores.append((psnr(example.degraded, example.target), psnr(restored, example.target)))
             rows = [example.degraded, restored, example.target]
-            sheets.append(torch.cat([torch.cat(list(r.flatten(0, 1)[:8]), dim=2) for r in rows], dim=1))
+            sheets.append(
+                torch.cat([torch.cat(list(r.flatten(0, 1)[:8]), dim=2) for r in rows], dim=1)
+            )
         before = torch.cat([s[0] for s in scores]).clamp_max(60)
         after = torch.cat([s[1] for s in scores]).clamp_max(60)
         bad = before < 45
@@ -146,7 +160,9 @@ def train(
     callbacks: list[Any] = [
         Panels(batches, every=max(1, 500 // every)),
         Keep(recipe, out),
-        ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
+        ModelCheckpoint(
+            out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+        ),
     ]
     if max_time is not None:
         callbacks.append(Timer(max_time, interval="epoch"))
@@ -162,11 +178,12 @@ def train(
         callbacks=callbacks,
         enable_progress_bar=progress,
         enable_model_summary=False,
-        log_every_n_steps=20,
+        log_every_n_steps=min(20, every),
     )
     checkpoint = out / "last.ckpt"
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        for message in _NOT_OURS:
+            warnings.filterwarnings("ignore", message=message)
         trainer.fit(
             task,
             datamodule=SceneModule(batches, every, workers),

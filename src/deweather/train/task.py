@@ -25,8 +25,9 @@ class RestorationTask(lightning.LightningModule):
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
         network = create_model(recipe.model.name, **recipe.model.switches)
-        self.network: Network = network.to(memory_format=torch.channels_last)
-        average = get_ema_multi_avg_fn(recipe.ema)
+        # torch's stubs know no memory_format and leave the average untyped
+        self.network: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.network, multi_avg_fn=average)
 
     def example(self, scene: Scene, seed: int) -> Example:
@@ -70,7 +71,3 @@ class RestorationTask(lightning.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def transfer_batch_to_device(self, batch: Scene, device: torch.device, index: int) -> Scene:
-        """Scenes move themselves."""
-        return batch.to(device)

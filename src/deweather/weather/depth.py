@@ -1,11 +1,14 @@
 """Made-up but plausible disparity for single photographs.
 
 Nobody knows the depth of a photograph, but haze training needs one whose edges lie on the edges of
-the picture and whose shape is that of the world: a ground that recedes to a horizon, things standing
-on it, smooth fields. A guided filter (He et al., TPAMI 2013) moves the edges onto those of the picture.
+the picture and whose shape is that of the world: a ground that recedes to a horizon, things
+standing on it, smooth fields. A guided filter (He et al., TPAMI 2013) moves the edges onto those of
+the picture.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,13 +28,13 @@ def guided_filter(guide: Array, source: Array, radius: int, eps: float) -> Array
     """
     side = (2 * radius + 1, 2 * radius + 1)
 
-    def mean(x: Array) -> Array:
+    def mean(x: NDArray[Any]) -> Array:
         return cv2.blur(x, side, borderType=cv2.BORDER_REFLECT).astype(np.float32, copy=False)
 
     m, s = mean(guide), mean(source)
     a = (mean(guide * source) - m * s) / (mean(guide * guide) - m * m + eps)
     b = s - a * m
-    return mean(a) * guide + mean(b)
+    return (mean(a) * guide + mean(b)).astype(np.float32, copy=False)
 
 
 def smooth_field(rng: np.random.Generator, height: int, width: int, cells: int) -> Array:
@@ -39,7 +42,8 @@ def smooth_field(rng: np.random.Generator, height: int, width: int, cells: int) 
     rows = max(2, round(cells * height / min(height, width)) + 1)
     cols = max(2, round(cells * width / min(height, width)) + 1)
     small = rng.random((rows, cols), dtype=np.float32)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    field = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return field.astype(np.float32, copy=False)
 
 
 def made_up_disparity(rng: np.random.Generator, picture: NDArray[np.uint8]) -> Array:
@@ -53,7 +57,7 @@ def made_up_disparity(rng: np.random.Generator, picture: NDArray[np.uint8]) -> A
         (H, W) in [0, 1]: 1 is nearest, 0 infinitely far.
     """
     h, w = picture.shape[:2]
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    grey: Array = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255)
     near = np.float32(rng.uniform(0.3, 1.0))
     far = near * np.float32(rng.uniform(0.02, 0.5))
     kind = rng.random()
@@ -71,8 +75,9 @@ def made_up_disparity(rng: np.random.Generator, picture: NDArray[np.uint8]) -> A
     radius = max(2, round(min(h, w) * rng.uniform(0.03, 0.12)))
     disparity = guided_filter(grey, disparity.astype(np.float32), radius, 1e-3)
     if rng.random() < 0.5:
-        # Not quite to infinity: a sky is itself mostly airlight, and what is gone cannot be learned.
-        disparity = disparity * (1 - np.float32(rng.uniform(0.4, 0.9)) * _sky(picture, grey))
+        # Not quite to infinity: a sky is itself mostly airlight, and what is gone cannot be
+        # learned.
+        disparity = disparity * (1 - np.float32(rng.uniform(0.4, 0.9)) * sky_likeness(picture))
     return np.clip(disparity, 0, 1).astype(np.float32)
 
 
@@ -106,8 +111,9 @@ def _things(rng: np.random.Generator, field: Array) -> Array:
     return field
 
 
-def _sky(picture: NDArray[np.uint8], grey: Array) -> Array:
-    """How sky-like each pixel is, in [0, 1]: bright, smooth and connected to the upper border."""
+def sky_likeness(picture: NDArray[np.uint8]) -> Array:
+    """How sky-like each pixel of (H, W, 3) is, in [0, 1]: bright, smooth, connected to the top."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     blurred = cv2.blur(grey, (5, 5))
     rough = cv2.blur(np.abs(grey - blurred), (9, 9))
     blue = picture[..., 2].astype(np.int16) >= picture[..., 0].astype(np.int16) - 6

@@ -1,11 +1,13 @@
 """Haze and fog: Koschmieder's law in linear light, through air that both cameras share.
 
 I = J·t + A·(1 - t), t = exp(-∫ β ds) along the ray from the camera to the scene point
-(Koschmieder 1924; McCartney, "Optics of the Atmosphere", 1976). Meteorological optical range V is the
-distance at which t = 0.05, so β = -ln 0.05 / V (WMO-No. 8). Wavelength follows Ångström's exponent.
+(Koschmieder 1924; McCartney, "Optics of the Atmosphere", 1976). Meteorological optical range V is
+the distance at which t = 0.05, so β = -ln 0.05 / V (WMO-No. 8). Wavelength follows Ångström's
+exponent.
 
 Inhomogeneous air is a sum of plane waves fixed in the world, β(P) = β·(1 + Σ a cos(k·P + φ)): its
-integral along a ray has a closed form, so no marching is needed and both cameras see the same patches.
+integral along a ray has a closed form, so no marching is needed and both cameras see the same
+patches.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ _WAVES = 6
 
 
 def extinction_of(visibility: Tensor) -> Tensor:
-    """Extinction coefficient β in 1/m for a meteorological optical range in metres (5 % contrast)."""
+    """Extinction coefficient β in 1/m for a meteorological optical range in metres (t = 5 %)."""
     return -math.log(0.05) / visibility
 
 
@@ -41,7 +43,7 @@ class Haze:
 
     Args:
         visibility: meteorological optical range in metres; inf is clear air.
-        airlight: sRGB colour of the air at infinity, in [0, 1]: one grey, three channels, or (B, 3).
+        airlight: sRGB colour of the air at infinity, in [0, 1]: a grey, three channels, or (B, 3).
         inhomogeneity: how far the density strays from its mean, in [0, 1).
         angstrom: Ångström exponent; 0 for fog, about 1.3 for dry haze (bluer where it is thin).
         linear: False composites sRGB values as they are, like the synthetic sets of the field do.
@@ -67,7 +69,10 @@ class Haze:
         self.linear = linear
 
     def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
-        """Put haze into the scene. Records visibility, airlight (sRGB) and transmission (B, V, 3, H, W)."""
+        """Put haze into the scene.
+
+        Records visibility, airlight (sRGB) and transmission (B, V, 3, H, W).
+        """
         b = scene.frames.shape[0]
         visibility = per_picture(self.visibility, scene, "visibility")
         strength = per_picture(self.inhomogeneity, scene, "inhomogeneity")
@@ -106,10 +111,10 @@ class Haze:
 def optical_path(
     scene: Scene, visibility: Tensor, strength: Tensor, draws: Sequence[torch.Generator]
 ) -> Tensor:
-    """Length of the ray weighted by relative density, ∫ρ ds with mean ρ = 1: (B, V, 1, H, W) metres.
+    """Length of the ray weighted by relative density ∫ρ ds, mean ρ = 1: (B, V, 1, H, W) metres.
 
-    The waves are between a twentieth and a half of the visibility long; their amplitudes add up to at
-    most `strength`, so the density never becomes negative.
+    The waves are between a twentieth and a half of the visibility long; their amplitudes add up to
+    `strength`, so the density never becomes negative.
     """
     rays = scene.rays()
     norm = rays.square().sum(2, keepdim=True).sqrt()

@@ -1,8 +1,8 @@
 """Stereo scenes cut from photographs: textured planes at chosen disparities, exact in both views.
 
-Each layer is a photograph on a plane whose disparity is linear in the left picture, d = a + b·x + c·y.
-A row keeps its row, so the right view is the left one resampled along x: x_left = (x + a + c·y)/(1 - b).
-Nearer layers cover farther ones, which gives true occlusions.
+Each layer is a photograph on a plane whose disparity is linear in the left picture,
+d = a + b·x + c·y. A row keeps its row, so the right view is the left one resampled along x:
+x_left = (x + a + c·y)/(1 - b). Nearer layers cover farther ones, which gives true occlusions.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _cover(rng: np.random.Generator, photo: Photo, height: int, width: int) -> P
     top, left = int(rng.integers(0, h - ch + 1)), int(rng.integers(0, w - cw + 1))
     cut = photo[top : top + ch, left : left + cw]
     how = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
-    return cv2.resize(cut, (width, height), interpolation=how)
+    return cv2.resize(cut, (width, height), interpolation=how).astype(np.uint8, copy=False)
 
 
 def _shape(rng: np.random.Generator, height: int, width: int) -> Array:
@@ -108,4 +108,4 @@ def _shape(rng: np.random.Generator, height: int, width: int) -> Array:
     points = np.stack([cx + radius * np.cos(angle), cy + radius * np.sin(angle)], axis=1)
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
-    return mask.astype(np.float32) / 255
+    return mask.astype(np.float32) / np.float32(255)

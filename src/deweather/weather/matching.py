@@ -1,8 +1,10 @@
 """Dense disparity for rectified pairs: semi-global matching, checked both ways, holes filled.
 
-Weather needs a disparity in every pixel of both views. Semi-global matching (Hirschmüller, TPAMI 2008;
-OpenCV's implementation) gives most of them; what fails the left-right check is filled from the
-farther of its neighbours in the row, because holes are mostly background that one view does not see.
+Weather needs a disparity in every pixel of both views. Semi-global matching (Hirschmüller, TPAMI
+2008; OpenCV's implementation) gives most of them; what fails the left-right check is filled from
+the farther of its neighbours in the row, because holes are mostly background that one view does not
+see, and then drawn to the edges of the picture. A smooth bright sky cannot be matched and lies at
+infinity.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from deweather.weather.depth import guided_filter, sky_likeness
 
 Array = NDArray[np.float32]
 
@@ -23,12 +27,24 @@ def match(left: NDArray[np.uint8], right: NDArray[np.uint8], largest: int = 128)
         largest: largest disparity searched, pixels; rounded up to a multiple of 16.
 
     Returns:
-        (2, H, W), float32, pixels, no holes.
+        (2, H, W), float32, pixels; 0 in the sky, no other holes.
     """
     largest = -(-largest // 16) * 16
     forward = _sgm(left, right, largest)
     backward = _sgm(right[:, ::-1], left[:, ::-1], largest)[:, ::-1]
-    return both_views(_agreeing(forward, backward, -1), _agreeing(backward, forward, 1))
+    found = _agreeing(forward, backward, -1), _agreeing(backward, forward, 1)
+    return np.stack([_complete(d, p) for d, p in zip(found, (left, right), strict=True)])
+
+
+def _complete(disparity: Array, picture: NDArray[np.uint8]) -> Array:
+    """Fill the holes of a disparity (H, W) with edges where the picture has them; sky is 0."""
+    sky = sky_likeness(picture) > 0.5
+    disparity = np.where(sky, 0, disparity).astype(np.float32)
+    filled = fill_holes(disparity)
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    smooth = np.maximum(guided_filter(grey, filled, 8, 1e-3), 0)
+    out = np.where(disparity > 0, disparity, np.where(sky, 0, smooth))
+    return out.astype(np.float32)
 
 
 def both_views(left: Array, right: Array | None = None) -> Array:
@@ -81,7 +97,7 @@ def fill_holes(disparity: Array) -> Array:
 
 def _sgm(left: NDArray[np.uint8], right: NDArray[np.uint8], largest: int) -> Array:
     """Disparity of the left view; <= 0 where not found."""
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM.create(
         minDisparity=0, numDisparities=largest, blockSize=5, P1=8 * 3 * 25, P2=32 * 3 * 25,
         disp12MaxDiff=-1, uniquenessRatio=5, speckleWindowSize=100, speckleRange=2,
         mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
@@ -89,12 +105,12 @@ def _sgm(left: NDArray[np.uint8], right: NDArray[np.uint8], largest: int) -> Arr
     # Without a margin the first `largest` columns would never be matched.
     pads = [cv2.copyMakeBorder(np.ascontiguousarray(p), 0, 0, largest, 0, cv2.BORDER_REPLICATE)
             for p in (left, right)]  # fmt: skip
-    return matcher.compute(*pads)[:, largest:].astype(np.float32) / 16
+    return matcher.compute(*pads)[:, largest:].astype(np.float32) / np.float32(16)
 
 
 def _agreeing(disparity: Array, other: Array, sign: int) -> Array:
     """Zero where the other view's disparity differs by more than a pixel."""
-    h, w = disparity.shape
+    w = disparity.shape[1]
     column = np.arange(w)[None, :] + sign * disparity
     target = np.clip(np.round(column), 0, w - 1).astype(np.int64)
     back = np.take_along_axis(other, target, axis=1)

@@ -32,8 +32,8 @@ class Degraded:
 class Operator(Protocol):
     """Bad weather, or a camera: a seeded map from a scene to degraded frames.
 
-    Picture i of a batch draws from seed + i, so a batch of N equals N single calls with those seeds;
-    a sequence gives each picture its own seed.
+    Picture i of a batch draws from seed + i, so a batch of N equals N single calls with those
+    seeds; a sequence gives each picture its own seed.
     """
 
     def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
@@ -42,7 +42,7 @@ class Operator(Protocol):
 
 
 class Compose:
-    """Operators one after another, each on what the one before left: far to near, then the camera."""
+    """Operators one after another, each on what the one before left: far to near, then camera."""
 
     def __init__(self, operators: Sequence[Operator]) -> None:
         """Take the operators in the order in which the light meets them."""

@@ -1,12 +1,12 @@
 """Rain as drops in space: one cloud of drops, seen by every camera of the rig.
 
-Drop sizes follow Marshall and Palmer (J. Meteorol. 5, 1948), N(D) = 8000·exp(-4.1·R^-0.21·D) per m³
-and mm, fall speeds v(D) = 9.65 - 10.3·exp(-0.6·D) m/s (Atlas et al., Rev. Geophys. 11, 1973). During
-the exposure T a drop draws a streak of length v·T·f/Z. A point of the streak is covered for the time
-that the drop needs to pass, so its opacity is D / (v·T + D) times the share of the pixel that it
-covers, and its light comes from a wide field, the blurred scene and the sky (Garg and Nayar, IJCV 75,
-2007): on most backgrounds it is the brighter of the two. Drops too small or too far to draw are a veil
-with the extinction of the whole distribution.
+Drop sizes follow Marshall and Palmer (J. Meteorol. 5, 1948), N(D) = 8000·exp(-4.1·R^-0.21·D) per
+m³ and mm, fall speeds v(D) = 9.65 - 10.3·exp(-0.6·D) m/s (Atlas et al., Rev. Geophys. 11, 1973).
+During the exposure T a drop draws a streak of length (v·T + D)·f/Z. A point of the streak is
+covered for the time that the drop needs to pass, so its opacity is D / (v·T + D) times the share of
+the pixel that it covers, and its light comes from a wide field, the blurred scene and the sky (Garg
+and Nayar, IJCV 75, 2007): on most backgrounds it is the brighter of the two. Drops too small or too
+far to draw are a veil with the extinction of the whole distribution.
 """
 
 from __future__ import annotations
@@ -116,7 +116,14 @@ class Rain:
         for i, (rate, generator) in enumerate(zip(rates, draws, strict=True)):
             focal, baseline = float(scene.focal_length[i]), float(scene.baseline[i])
             margin = int(min(max(4 * float(exposure[i]) * focal / 1.5, 8), 64))
-            drops = _draw_picture(scene, rate, focal, baseline, margin, generator)
+            drops = _draw_picture(
+                scene,
+                rate=rate,
+                focal=focal,
+                baseline=baseline,
+                margin=margin,
+                generator=generator,
+            )
             speed = fall_speed(drops[3])
             gust = wind[i] * (1 + 0.1 * torch.randn(len(speed), generator=generator))
             across = gust + 0.15 * torch.randn(len(speed), generator=generator)
@@ -128,17 +135,18 @@ class Rain:
 
 def _draw_picture(
     scene: Scene,
+    *,
     rate: float,
     focal: float,
     baseline: float,
     margin: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Drops that at least one view may see: x and y (left view, pixels), distance (m), diameter (mm).
+    """Drops that at least one view may see: x, y (left view, pixels), distance (m), diameter (mm).
 
     The count is Poisson with the mean of the distribution over the volume of the frusta, the
-    distances have a density proportional to their square. Streaks that reach into the picture may be
-    centred up to `margin` pixels outside.
+    distances have a density proportional to their square. Streaks that reach into the picture may
+    be centred up to `margin` pixels outside.
     """
     _, views, _, h, w = scene.frames.shape
     wide, high = w + 2 * margin, h + 2 * margin
@@ -181,10 +189,15 @@ def _optical_thickness(scene: Scene, drops: _Drops, exposure: Tensor) -> Tensor:
         planes.append(drops.picture * v + view)
         centres.append(torch.stack([drops.x - view * shift, drops.y], dim=1))
     return draw_streaks(
-        b * v, h, w,
-        torch.cat(planes), torch.cat(centres), extent.repeat(v, 1), sigma.repeat(v),
-        mass.repeat(v), drops.distance.repeat(v), scene.depth().view(b * v, h, w),
-    )  # fmt: skip
+        (b * v, h, w),
+        plane=torch.cat(planes),
+        centre=torch.cat(centres),
+        extent=extent.repeat(v, 1),
+        sigma=sigma.repeat(v),
+        mass=mass.repeat(v),
+        depth=drops.distance.repeat(v),
+        scene_depth=scene.depth().view(b * v, h, w),
+    )
 
 
 def _sky(light: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ weather, the very frames that came in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,29 +41,38 @@ def _draws(seed: int | Sequence[int], scene: Scene, stream: int, count: int) -> 
     return torch.stack([torch.rand(count, generator=g) for g in draws], dim=1).to(scene.frames)
 
 
-def median_distance(scene: Scene) -> Tensor:
-    """Median depth of each picture: (B,) metres."""
-    return scene.depth().flatten(1).median(dim=1).values
+def reference_distance(scene: Scene) -> Tensor:
+    """Depth that three quarters of the pixels stay below, at most 500: (B,) metres."""
+    return scene.depth().flatten(1).quantile(0.75, dim=1).clamp(0.1, 500.0)
+
+
+def plausible_airlight(scene: Scene, u: Tensor) -> Tensor:
+    """Colour of the air, (B, 3) sRGB, from five uniform numbers a picture, u: (5, B).
+
+    Air that scatters daylight is about as bright as the brightest parts of the scene, rarely darker,
+    and nearly grey; now and then it is tinted.
+    """
+    luma = scene.frames.new_tensor([0.299, 0.587, 0.114]).view(1, 1, 3, 1, 1)
+    bright = (scene.frames * luma).sum(2)[..., ::4, ::4].flatten(1).quantile(0.95, dim=1)
+    grey = (bright * _uniform(u[0], 0.88, 1.15)).clamp(0.55, 1.0)
+    tint = (u[1:4] - 0.5) * _uniform(u[4] ** 3, 0.02, 0.2)
+    return (grey[:, None] + tint.T).clamp(0, 1)
 
 
 def random_haze(scene: Scene, seed: int | Sequence[int] = 0, clear_share: float = 0.2) -> Example:
-    """Haze of random thickness, colour and patchiness, or clear air in `clear_share` of the pictures.
+    """Haze of random thickness, colour and patchiness, or clear air in `clear_share` of pictures.
 
-    The optical thickness at the median distance of the scene is drawn, not the visibility, so near
-    and far scenes get haze that can be seen in them.
+    The optical thickness at the distance that three quarters of the scene stay below is drawn, not
+    the visibility, so near and far scenes get haze that can be seen in them.
     """
     u = _draws(seed, scene, 21, 12)
     thickness = _uniform(u[0] ** 1.5, 0.06, 2.2)
-    beta = thickness / median_distance(scene).clamp(0.1, 500.0)
-    visibility = 2.9957 / beta
+    visibility = -math.log(0.05) * reference_distance(scene) / thickness
     clear = u[1] < clear_share
     visibility = torch.where(clear, torch.inf, visibility)
-    grey = _uniform(u[2] ** 0.7, 0.45, 1.0)
-    tint = (u[3:6] - 0.5) * _uniform(u[6] ** 2, 0.02, 0.25)
-    airlight = (grey[:, None] + tint.T).clamp(0, 1)
     haze = Haze(
         visibility,
-        airlight,
+        plausible_airlight(scene, u[2:7]),
         inhomogeneity=0.6 * u[7] ** 2,
         angstrom=torch.where(u[8] < 0.5, 0.0, 1.3 * u[8]),
         linear=u[9] < 0.7,
@@ -78,7 +88,8 @@ def random_rain(
 ) -> Example:
     """Physical rain with its veil and mist, overlaid streaks light and heavy, or no rain at all.
 
-    `haze_share` of the pictures are hazy and dry: haze is not rain, so their target is what came in.
+    `haze_share` of the pictures are hazy and dry: haze is not rain, so their target is what came
+    in.
     """
     u = _draws(seed, scene, 22, 30)
     clear = u[0] < clear_share
@@ -88,10 +99,10 @@ def random_rain(
     overlay = wet & (u[1] >= 0.45)
     heavy = u[2] < 0.5
     thickness = _uniform(u[3] ** 2, 0.02, 0.8)
-    visibility = 2.9957 * median_distance(scene).clamp(0.1, 500.0) / thickness
+    visibility = -math.log(0.05) * reference_distance(scene) / thickness
     misty = hazy | (physical & (u[4] < 0.7))
-    grey = _uniform(u[5], 0.5, 0.95)
-    mist = Haze(torch.where(misty, visibility, torch.inf), grey[:, None].expand(-1, 3))
+    airlight = plausible_airlight(scene, u[[5, 29, 9, 7, 10]])
+    mist = Haze(torch.where(misty, visibility, torch.inf), airlight)
     rain = Rain(
         torch.where(physical, 8 * 25 ** u[6], 0.0),
         wind=_uniform(u[7], -5, 5),
@@ -111,8 +122,8 @@ def random_rain(
         operators.append(
             Streaks(
                 torch.where(on, density, 0.0),
-                length,
-                width,
+                length=length,
+                width=width,
                 angle=base + (_uniform(v[4], -12, 12) if layer else 0.0),
                 brightness=_uniform(v[3], 0.25, 0.9),
                 spread=1 + 4 * v[0] ** 2,

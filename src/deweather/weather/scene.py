@@ -21,7 +21,8 @@ class Scene:
     Attributes:
         frames: (B, V, 3, H, W), sRGB in [0, 1].
         disparity: (B, V, 1, H, W), pixels, >= 0; 0 is infinitely far. View 1 sees a point of view 0
-            `disparity` pixels further left. A single camera has the disparity to an imagined second.
+            `disparity` pixels further left. A single camera has the disparity to an imagined
+            second.
         focal_length: (B,), pixels.
         baseline: (B,), metres.
     """

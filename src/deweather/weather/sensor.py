@@ -29,8 +29,8 @@ class Sensor:
     """Blur, noise and JPEG of a camera, independent in each view.
 
     Args:
-        noise: standard deviation of the noise at mid grey, sRGB units; it grows with the root of the
-            signal, as photon noise does.
+        noise: standard deviation of the noise at mid grey, sRGB units; it grows with the root of
+            the signal, as photon noise does.
         blur: standard deviation of the Gaussian blur in pixels; 0 leaves it out.
         jpeg: JPEG quality, 1 to 100; values over 100 leave it out.
     """
@@ -65,9 +65,12 @@ class Sensor:
 def _blur(frames: Tensor, sigma: Tensor) -> Tensor:
     """Blur each picture of (B, V, 3, H, W) by its own sigma (B,); replicated borders."""
     b, v, c, h, w = frames.shape
-    reach = max(1, math.ceil(3 * float(sigma.max())))
+    reaches = (3 * sigma[:, None]).ceil().clamp_min(1)
+    reach = int(reaches.max())
     x = torch.arange(-reach, reach + 1).to(frames)
     kernel = torch.exp(-0.5 * (x / sigma.clamp_min(1e-3)[:, None]) ** 2)
+    # Each kernel ends at its own reach, or a picture would depend on its neighbours in the batch.
+    kernel = torch.where(x.abs() <= reaches, kernel, 0.0)
     kernel = kernel / kernel.sum(1, keepdim=True)
     flat = frames.reshape(1, b * v * c, h, w)
     each = kernel.repeat_interleave(v * c, dim=0)[:, None]
@@ -98,10 +101,10 @@ def jpeg_roundtrip(frames: Tensor, quality: Tensor) -> Tensor:
     k = torch.arange(8, device=x.device, dtype=x.dtype)
     dct = torch.cos(math.pi / 8 * (k[None, :] + 0.5) * k[:, None]) * 0.5
     dct[0] *= math.sqrt(0.5)
-    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
+    percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     luma = x.new_tensor(_LUMA)
     tables = torch.stack([luma, luma.clamp_max(_CHROMA_FLAT), luma.clamp_max(_CHROMA_FLAT)])
-    step = (tables[None] * scale.view(b, 1, 1, 1) + 0.5).floor().clamp(1, 255)
+    step = ((tables[None] * percent.view(b, 1, 1, 1) + 50) / 100).floor().clamp(1, 255)
     step = step.repeat_interleave(v, 0)[:, :, None, None]
     coefficients = (dct @ blocks @ dct.T / step).round() * step
     blocks = dct.T @ coefficients @ dct

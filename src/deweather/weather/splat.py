@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,9 +14,8 @@ _CHUNK = 2_000_000  # points drawn at once, which bounds the memory
 
 
 def draw_streaks(
-    planes: int,
-    height: int,
-    width: int,
+    shape: tuple[int, int, int],
+    *,
     plane: Tensor,
     centre: Tensor,
     extent: Tensor,
@@ -23,27 +24,26 @@ def draw_streaks(
     depth: Tensor | None = None,
     scene_depth: Tensor | None = None,
 ) -> Tensor:
-    """Add N streaks into `planes` maps.
+    """Add N streaks into P maps.
 
     Args:
-        planes: number of maps.
-        height: rows of a map.
-        width: columns of a map.
+        shape: (P, H, W).
         plane: (N,), which map each streak belongs to.
         centre: (N, 2), x and y of its middle in pixels.
         extent: (N, 2), x and y from its one end to the other, in pixels.
         sigma: (N,), Gaussian width across, in pixels.
         mass: (N,), what it adds per pixel of length, summed across.
         depth: (N,), distance in metres; with `scene_depth` the part behind the scene is left out.
-        scene_depth: (planes, H, W), metres.
+        scene_depth: (P, H, W), metres.
 
     Returns:
-        (planes, H, W): the sum over streaks; each conserves its mass whatever its width.
+        (P, H, W): the sum over streaks; each conserves its mass whatever its width.
     """
-    out = centre.new_zeros(planes, height, width)
+    planes, height, width = shape
+    out = centre.new_zeros(shape)
     if plane.numel() == 0:
         return out
-    edges = [(a * b) ** 0.5 for a, b in zip(_SIGMAS, _SIGMAS[1:], strict=False)]
+    edges = [(a * b) ** 0.5 for a, b in pairwise(_SIGMAS)]
     group = torch.bucketize(sigma, torch.tensor(edges, device=sigma.device))
     for g, blur in enumerate(_SIGMAS):
         chosen = torch.nonzero(group == g).squeeze(1)
@@ -52,9 +52,15 @@ def draw_streaks(
         layer = centre.new_zeros(planes * height * width)
         for part in _chunks(chosen, extent):
             _add_points(
-                layer, height, width, plane[part], centre[part], extent[part], mass[part],
-                None if depth is None else depth[part], scene_depth,
-            )  # fmt: skip
+                layer,
+                (height, width),
+                plane=plane[part],
+                centre=centre[part],
+                extent=extent[part],
+                mass=mass[part],
+                depth=None if depth is None else depth[part],
+                scene_depth=scene_depth,
+            )
         out += gaussian_blur(layer.view(planes, 1, height, width), blur).squeeze(1)
     return out
 
@@ -84,8 +90,8 @@ def _chunks(chosen: Tensor, extent: Tensor) -> list[Tensor]:
 
 def _add_points(
     layer: Tensor,
-    height: int,
-    width: int,
+    size: tuple[int, int],
+    *,
     plane: Tensor,
     centre: Tensor,
     extent: Tensor,
@@ -94,6 +100,7 @@ def _add_points(
     scene_depth: Tensor | None,
 ) -> None:
     """Add points spread evenly over each streak to the flat `layer`, each onto its four pixels."""
+    height, width = size
     counts = _counts(extent)
     owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
     first = torch.cumsum(counts, 0) - counts

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deweather.weather.operator import Degraded, Parameter, generators, per_picture
+from deweather.weather.operator import Degraded, Parameter, generators, per_picture, require
 from deweather.weather.scene import Scene
 from deweather.weather.splat import draw_streaks
 
@@ -29,13 +29,14 @@ class Streaks:
         angle: direction in degrees from the vertical, positive leaning right going down.
         brightness: peak value that a streak adds, in [0, 1].
         spread: standard deviation of the angle in degrees.
-        disparity: pixels by which the layer is shifted between the views.
+        disparity: pixels by which the layer is shifted between the views, 0 or more.
         screen: True blends 1 - (1 - I)(1 - S) instead of the sum I + S.
     """
 
     def __init__(
         self,
         density: Parameter,
+        *,
         length: Parameter = 20.0,
         width: Parameter = 0.8,
         angle: Parameter = 0.0,
@@ -45,7 +46,13 @@ class Streaks:
         screen: bool | Tensor = False,
         stream: int = 3,
     ) -> None:
-        """Keep the parameters; `stream` gives several layers their own draws."""
+        """Check the plain numbers; `stream` gives several layers their own draws."""
+        if not isinstance(density, Tensor):
+            require(density >= 0, "density", density, "streaks per 1000 pixels, 0 or more")
+        if not isinstance(length, Tensor):
+            require(length > 0, "length", length, "pixels > 0")
+        if not isinstance(disparity, Tensor):
+            require(disparity >= 0, "disparity", disparity, "pixels, 0 or more")
         self.density, self.length, self.width, self.angle = density, length, width, angle
         self.brightness, self.spread, self.disparity = brightness, spread, disparity
         self.screen = screen
@@ -59,11 +66,13 @@ class Streaks:
         parts = []
         for i, generator in enumerate(generators(seed, b, self.stream)):
             of = {name: column[i] for name, column in values.items()}
-            parts.append(self._draw(i, h, w, v, of, generator))
+            parts.append(self._draw(i, (v, h, w), of, generator))
         plane, centre, extent, sigma, mass = (
             torch.cat(column).to(scene.frames.device) for column in zip(*parts, strict=True)
         )
-        layer = draw_streaks(b * v, h, w, plane, centre, extent, sigma, mass)
+        layer = draw_streaks(
+            (b * v, h, w), plane=plane, centre=centre, extent=extent, sigma=sigma, mass=mass
+        )
         layer = layer.clamp_max(1.0).view(b, v, 1, h, w)
         screen = torch.as_tensor(self.screen, device=layer.device).expand(b).view(b, 1, 1, 1, 1)
         gain = torch.where(screen, 1 - scene.frames, torch.ones_like(scene.frames))
@@ -71,10 +80,15 @@ class Streaks:
         return Degraded(frames, {f"streaks{self.stream}.layer": layer})
 
     def _draw(
-        self, i: int, h: int, w: int, views: int, of: dict[str, float], generator: torch.Generator
+        self,
+        i: int,
+        shape: tuple[int, int, int],
+        of: dict[str, float],
+        generator: torch.Generator,
     ) -> tuple[Tensor, ...]:
-        """Streaks of one picture in all its views: plane, centre, extent, sigma, mass."""
-        wide = w + 2 * _MARGIN + (abs(of["disparity"]) if views > 1 else 0)
+        """Streaks of picture i in all its views (V, H, W): plane, centre, extent, sigma, mass."""
+        views, h, w = shape
+        wide = w + 2 * _MARGIN + (of["disparity"] if views > 1 else 0)
         high = h + 2 * _MARGIN
         mean = torch.tensor(of["density"] * wide * high / 1000)
         n = int(torch.poisson(mean, generator=generator))

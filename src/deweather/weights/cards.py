@@ -98,6 +98,6 @@ def find_weights(weights: str | Path) -> Path:
     path = Path(weights)
     if path.is_file():
         return path
-    if path.suffix or len(path.parts) > 1:
+    if path.suffix in (".safetensors", ".pt", ".pth") or len(path.parts) > 1:
         raise WeightsError(f"{path}: no such weights file. Bundled: {', '.join(list_weights())}.")
     raise UnknownNameError("weights", name, list_weights())

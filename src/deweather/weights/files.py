@@ -73,7 +73,9 @@ def read_header(path: str | Path) -> Header:
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a safetensors file ({error}); fetch it again.") from error
     if text is None:
-        raise WeightsError(f"{path}: does not say which network it belongs to; it was not written here.")
+        raise WeightsError(
+            f"{path}: does not say which network it belongs to; it was not written here."
+        )
     try:
         return Header(**json.loads(text))
     except (TypeError, ValueError) as error:

@@ -1,0 +1,55 @@
+"""`deweather models`: the networks and what they need."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from deweather.cli.console import say, say_json, say_table
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the networks: parameters, sizes, tiling, views."""
+    import torch
+
+    from deweather.models import create_model, list_models
+
+    rows: list[dict[str, Any]] = []
+    for name in list_models():
+        with torch.device("meta"):  # shapes only: no memory, no random numbers
+            network = create_model(name)
+        needs = network.needs
+        rows.append(
+            {
+                "name": name,
+                "parameters": sum(p.numel() for p in network.parameters()),
+                "views": sorted(network.views),
+                "minimum": needs.minimum,
+                "multiple": needs.multiple,
+                "tile_overlap": needs.tile_overlap,
+                "whole_rows": needs.whole_rows,
+                "precisions": list(needs.precisions),
+            }
+        )
+    if as_json:
+        say_json(rows)
+        return
+    say_table(
+        ["name", "parameters", "views", "least side (px)", "multiple of (px)", "tile overlap (px)"],
+        [
+            (
+                row["name"],
+                f"{row['parameters']:,}",
+                " or ".join(map(str, row["views"])),
+                row["minimum"],
+                row["multiple"],
+                row["tile_overlap"] or "whole pictures only",
+            )
+            for row in rows
+        ],
+    )
+    say()
+    say("Sizes are met by padding: pictures of any size can be restored.")

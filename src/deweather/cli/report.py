@@ -1,0 +1,111 @@
+"""What a batch says: a bar on a terminal, a line per file elsewhere, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from deweather.cli.console import one_line, say, say_json
+
+if TYPE_CHECKING:
+    from deweather.cli.batch import Outcome
+    from deweather.cli.jobs import Job
+
+Sink = Callable[["Outcome"], None]
+
+
+def report(outcomes: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
+    """Show outcomes as they come, then a summary on stderr; return those that failed.
+
+    Args:
+        outcomes: the batch at work.
+        total: how many there will be.
+        as_json: print one JSON object for each on stdout, and nothing else there.
+    """
+    failed: list[Outcome] = []
+    counts = {"done": 0, "skipped": 0, "failed": 0}
+    with ExitStack() as stack:
+        sink: Sink = _json if as_json else _line
+        if sys.stdout.isatty() and not as_json:
+            sink = _bar(stack, total)
+        for outcome in outcomes:
+            sink(outcome)
+            counts[outcome.status] += 1
+            if outcome.status == "failed":
+                failed.append(outcome)
+    skipped = f", {counts['skipped']} already there" if counts["skipped"] else ""
+    say(f"{counts['done']} restored{skipped}, {len(failed)} failed", error=True)
+    for outcome in failed:
+        say(f"failed: {_names(outcome.job)}: {one_line(outcome.error)}", error=True)
+    return failed
+
+
+def describe(outcome: Outcome) -> str:
+    """One line on an outcome."""
+    names = _names(outcome.job)
+    if outcome.status == "failed":
+        return f"{names}: failed: {one_line(outcome.error)}"
+    targets = " + ".join(one_line(target) for target in outcome.job.targets)
+    if outcome.status == "skipped":
+        return f"{names} -> {targets} (already there, skipped)"
+    notes = "".join(f" [{one_line(note)}]" for note in outcome.notes)
+    return f"{names} -> {targets} ({outcome.seconds:.1f} s){notes}"
+
+
+def _names(job: Job) -> str:
+    return " + ".join(one_line(source) for source in job.sources)
+
+
+def _line(outcome: Outcome) -> None:
+    say(describe(outcome))
+
+
+def _json(outcome: Outcome) -> None:
+    job = outcome.job
+    say_json(
+        {
+            "source": str(job.sources[0]),
+            "right": str(job.sources[1]) if len(job.sources) == 2 else None,
+            "outputs": [str(target) for target in job.targets],
+            "status": outcome.status,
+            "seconds": round(outcome.seconds, 3),
+            "width": outcome.width,
+            "height": outcome.height,
+            "notes": outcome.notes,
+            "error": outcome.error,
+        }
+    )
+
+
+def _bar(stack: ExitStack, total: int) -> Sink:
+    """A progress bar that stays as long as the stack; what needs reading is printed above it."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[at]}"),
+    )
+    progress = stack.enter_context(Progress(*columns, console=Console(highlight=False)))
+    task = progress.add_task("", total=total, at="")
+
+    def sink(outcome: Outcome) -> None:
+        if outcome.status == "failed" or outcome.notes:
+            style = "red" if outcome.status == "failed" else ""
+            progress.console.print(Text(describe(outcome), style), soft_wrap=True)
+        # Square brackets in a file name are no markup.
+        name = one_line(outcome.job.sources[0].name).replace("[", "\\[")
+        progress.update(task, advance=1, at=name)
+
+    return sink

@@ -1,0 +1,183 @@
+"""`deweather restore`: pictures and pairs in, restored files out."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from deweather.cli.console import say
+from deweather.errors import ConfigError
+
+if TYPE_CHECKING:
+    from deweather.image import OutputFormat
+
+
+class Weather(str, Enum):
+    """What is taken out."""
+
+    auto = "auto"
+    haze = "haze"
+    rain = "rain"
+
+
+class Format(str, Enum):
+    """File format of the outputs."""
+
+    keep = "keep"
+    png = "png"
+    jpg = "jpg"
+    webp = "webp"
+    tiff = "tiff"
+
+
+class Layout(str, Enum):
+    """How one picture holds two views."""
+
+    side_by_side = "side-by-side"
+
+
+class RestoreCommand(TyperCommand):
+    """Lets `--right` take many files after the pictures, which is how shells expand `*`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat `--right` before each of its files, then parse as ever."""
+        flags = {n for p in self.params if getattr(p, "is_flag", False) for n in p.opts}
+        return super().parse_args(ctx, spread_right(args, flags | {"-h", "--help"}))
+
+
+def spread_right(args: list[str], flags: set[str]) -> list[str]:
+    """`a b --right c d --out e` becomes `a b --right c --right d --out e`.
+
+    Where no picture stands before `--right`, it takes one file and the rest are pictures.
+
+    Args:
+        args: of the verb.
+        flags: options that take no value.
+    """
+    out: list[str] = []
+    seen_source = spreading = value_of_option = False
+    for index, arg in enumerate(args):
+        if arg == "--":
+            return out + args[index:]
+        if value_of_option:
+            value_of_option = False
+        elif arg.startswith("-") and arg != "-":
+            value_of_option = "=" not in arg and arg not in flags
+            spreading = arg == "--right" and seen_source
+        elif spreading:
+            out.append("--right")
+        else:
+            seen_source = True
+        out.append(arg)
+    return out
+
+
+def restore(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE", help="Pictures, or folders of them.", show_default=False),
+    ],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder for the results; subfolders are kept.", show_default=False
+        ),
+    ],
+    right: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RIGHT...",
+            help="Right views of stereo pairs, matched by name with SOURCE as the left ones; "
+            "results go into DIR/left and DIR/right.",
+        ),
+    ] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="Each picture holds the left and the right view."),
+    ] = None,
+    weather: Annotated[
+        Weather, typer.Option(help="What to take out; auto leaves clear pictures alone.")
+    ] = Weather.auto,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Weights instead of the bundled ones; once for haze, once for rain.",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; also cuda:N.")
+    ] = "auto",
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Restore again what is already there, and replace files in DIR."
+        ),
+    ] = False,
+    format: Annotated[
+        Format, typer.Option(help="File format; keep is that of each source.")
+    ] = Format.keep,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per file.")
+    ] = False,
+) -> None:
+    """Take haze and rain out of pictures and stereo pairs.
+
+    Results that are already in DIR are skipped, so an interrupted batch continues when the same
+    command is given again. Exit code: 0 all done, 1 some pictures failed (each is listed with
+    its reason), 2 wrong usage, 130 interrupted.
+    """
+    from deweather.cli.jobs import plan_jobs
+
+    if right and layout is not None:
+        raise ConfigError(
+            "--right and --layout exclude each other; pairs come in one way or the other."
+        )
+    kind: OutputFormat = format.value
+    jobs = plan_jobs(
+        sources,
+        out,
+        rights=right or (),
+        side_by_side=layout is not None,
+        format=kind,
+        overwrite=overwrite,
+    )
+    ended = 0
+    try:
+        from deweather.cli.batch import restore_all
+        from deweather.cli.report import report
+        from deweather.restore import Restorer
+
+        restorer = Restorer(weather.value, weights=weights or (), device=device)
+        _make_folder(out)
+        outcomes = restore_all(jobs, restorer, format=kind, overwrite=overwrite)
+
+        def counted() -> Any:
+            nonlocal ended
+            for outcome in outcomes:
+                ended += 1
+                yield outcome
+
+        failed = report(counted(), len(jobs), as_json=as_json)
+    except KeyboardInterrupt as interrupt:
+        how = (
+            "The same command would start over; leave out --overwrite to keep what is done."
+            if overwrite
+            else "Give the same command again to continue."
+        )
+        say(f"Interrupted after {ended} of {len(jobs)}. {how}", error=True)
+        raise typer.Exit(130) from interrupt
+    if failed:
+        raise typer.Exit(1)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: the folder cannot be made ({error.strerror}).") from error

@@ -1,0 +1,172 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from deweather.errors import ConfigError, FramesError, PairError, PictureError, UnknownNameError
+from deweather.restore import Restorer, harm
+from tests.restore.networks import weights_file
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    return [weights_file(folder, "rain", 1), weights_file(folder, "haze", 2)]
+
+
+@pytest.fixture(scope="module")
+def restorer(files):
+    return Restorer("auto", weights=files, device="cpu")
+
+
+def picture(height=40, width=56, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_path_gives_an_image_or_the_written_path(restorer, tmp_path):
+    source = tmp_path / "sé.png"
+    Image.fromarray(picture()).save(source)
+    image = restorer.restore(source)
+    assert isinstance(image, Image.Image)
+    written = restorer.restore(source, tmp_path / "out" / "b.png")
+    assert written == tmp_path / "out" / "b.png"
+    assert np.array_equal(np.asarray(Image.open(written)), np.asarray(image))
+    with pytest.raises(PictureError, match="exists"):
+        restorer.restore(source, written)
+    restorer.restore(source, written, overwrite=True)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1", "CMYK", "I;16"])
+def test_pil_modes(restorer, mode):
+    base = Image.fromarray(picture())
+    if mode == "I;16":
+        image = Image.fromarray(picture()[..., 0].astype(np.uint16) * 257)
+    else:
+        image = base.convert(mode)
+    out = restorer.restore(image)
+    expected = {"P": "RGB", "1": "L", "CMYK": "RGB"}.get(mode, mode)
+    assert out.mode == expected
+    assert out.size == image.size
+
+
+def test_alpha_is_kept(restorer):
+    rgba = np.dstack([picture(), picture(seed=1)[..., 0]])
+    out = restorer.restore(rgba)
+    assert np.array_equal(out[..., 3], rgba[..., 3])
+    assert np.array_equal(out[..., :3], restorer.restore(np.ascontiguousarray(rgba[..., :3])))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(40, 56), (40, 56, 1), (40, 56, 3), (40, 56, 4), (1, 1, 3)])
+def test_array_kinds(restorer, dtype, shape):
+    rng = np.random.default_rng(0)
+    array = rng.random(shape)
+    if np.issubdtype(dtype, np.integer):
+        array = array * np.iinfo(dtype).max
+    array = array.astype(dtype)
+    before = array.copy()
+    out = restorer.restore(array)
+    assert out.dtype == dtype
+    assert out.shape == shape
+    assert np.array_equal(array, before)
+
+
+@pytest.mark.parametrize("shape", [(3, 24, 32), (2, 3, 24, 32), (2, 2, 3, 24, 32), (1, 1, 3, 9, 7)])
+def test_tensor_kinds(restorer, shape):
+    frames = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    out = restorer.restore(frames)
+    assert out.shape == frames.shape
+    assert out.dtype == torch.float64
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (np.zeros((4, 4, 2), np.uint8), "shape"),
+        (np.zeros((4, 4, 3), np.int32), "int32"),
+        (np.full((4, 4, 3), 1.5), "1.5"),
+        (np.full((4, 4, 3), np.nan), "nan"),
+        (torch.zeros(4, 4), "shape"),
+        (torch.zeros(1, 3, 3, 4, 4), "V = 3"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), "uint8"),
+        (Image.new("F", (4, 4)), "'F'"),
+        (7, "int"),
+    ],
+)
+def test_what_is_no_picture_is_refused(restorer, source, said):
+    with pytest.raises(FramesError, match=said):
+        restorer.restore(source)
+
+
+def test_pairs_are_restored_together(restorer):
+    left, right = picture(), picture(seed=3)
+    out = restorer.restore_pair(left, right)
+    tensors = [torch.from_numpy(p).permute(2, 0, 1).float() / 255 for p in (left, right)]
+    same = restorer.restore_pair(*tensors)
+    for a, b in zip(out, same, strict=True):
+        assert np.abs(a / 255 - b.permute(1, 2, 0).numpy()).max() < 2.1 / 255
+    alone = restorer.restore(left)
+    assert not np.array_equal(out[0], alone)
+
+
+def test_views_of_two_sizes_are_no_pair(restorer):
+    with pytest.raises(PairError, match="56x40"):
+        restorer.restore_pair(picture(), picture(41))
+
+
+def test_threads_share_a_restorer(restorer):
+    pictures = [picture(30 + i, 40 + 2 * i, seed=i) for i in range(8)]
+    expected = [restorer.restore(p) for p in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        for a, b in zip(pool.map(restorer.restore, pictures), expected, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_large_pictures_keep_their_detail(files, monkeypatch):
+    monkeypatch.setattr("deweather.restore.haze.WORKING_PIXELS", 2000)
+    monkeypatch.setitem(harm.THRESHOLDS, "haze", (0.0, 1e-9))
+    haze = Restorer("haze", weights=files[1], device="cpu")
+    rng = np.random.default_rng(0)
+    out = haze.restore(rng.integers(60, 200, (123, 217, 3), dtype=np.uint8))
+    assert out.shape == (123, 217, 3)
+    assert np.abs(np.diff(out.astype(int), axis=1)).mean() > 15  # not blurred by the reduction
+
+
+def test_what_hardly_changes_is_left_alone():
+    frames = torch.full((1, 2, 3, 8, 8), 0.5)
+    low, high = harm.THRESHOLDS["haze"]
+    assert torch.equal(harm.settle(frames, frames + 0.9 * low, "haze"), frames)
+    changed = frames + 1.1 * high
+    assert torch.allclose(harm.settle(frames, changed, "haze"), changed)
+    between = harm.settle(frames, frames + (low + high) / 2, "haze") - frames
+    assert 0.2 * low < between.mean() < high
+
+
+def test_bad_choices_are_named(files):
+    with pytest.raises(ConfigError, match="snow"):
+        Restorer("snow")
+    with pytest.raises(ConfigError, match="haze"):
+        Restorer("rain", weights=files[1])
+    with pytest.raises(UnknownNameError, match=r"stereoirr-small\.rain"):
+        Restorer("rain", weights="stereoirr-smal.rain")
+    with pytest.raises(ConfigError, match="tpu"):
+        Restorer("rain", weights=files[0], device="tpu")
+    with pytest.raises(ConfigError, match="tile"):
+        Restorer("rain", weights=files[0], tile=3)
+
+
+@pytest.mark.parametrize(
+    "first", ["deweather.restore_pair", "deweather.Restorer", "import deweather.restore.tiles"]
+)
+def test_restore_can_be_called_whatever_was_imported_first(first):
+    code = (
+        f"import deweather; {first}; assert callable(deweather.restore); deweather.restore.Restorer"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

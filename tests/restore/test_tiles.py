@@ -1,0 +1,120 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deweather.models import create_model
+from deweather.restore.sizes import mirrored, padded_forward, padded_size
+from deweather.restore.tiles import restore_tiled, spans
+from tests.restore.networks import Pointwise, shaken
+
+CPU = torch.device("cpu")
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(
+    length=st.integers(1, 3000),
+    tile=st.integers(16, 700),
+    overlap=st.integers(0, 350),
+    multiple=st.sampled_from([1, 8, 16]),
+)
+def test_spans_cover_an_axis_with_weights_that_add_up_to_one(length, tile, overlap, multiple):
+    overlap = min(overlap, tile // 2)
+    total = np.zeros(length)
+    for span in spans(length, tile, overlap, multiple):
+        assert span.start % multiple == 0
+        assert 0 < span.stop - span.start <= max(tile, multiple)
+        total[span.start : span.stop] += span.weight
+    assert np.abs(total - 1).max() < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (300, 7), (257, 143)])
+@pytest.mark.parametrize("views", [1, 2])
+def test_tiles_of_an_identity_give_the_picture(dtype, size, views):
+    rng = np.random.default_rng(0)
+    if dtype == np.float32:
+        pictures = [rng.random((*size, 3), dtype=np.float32) for _ in range(views)]
+    else:
+        top = np.iinfo(dtype).max
+        pictures = [rng.integers(0, top + 1, (*size, 3)).astype(dtype) for _ in range(views)]
+    copies = [p.copy() for p in pictures]
+    results = restore_tiled(Pointwise(), pictures, CPU, tile=64)
+    for result, picture, copy in zip(results, pictures, copies, strict=True):
+        assert result.dtype == dtype
+        assert np.array_equal(picture, copy)
+        assert np.abs(result.astype(np.float64) - picture).max() <= (
+            1e-6 if dtype == np.float32 else 0
+        )
+
+
+def test_pairs_are_cut_into_full_rows():
+    network = Pointwise()
+    picture = np.zeros((200, 304, 3), np.uint8)
+    restore_tiled(network, [picture, picture], CPU, tile=96)
+    assert {w for _, w in network.sizes} == {304}
+    assert len(network.sizes) > 1
+
+
+def test_tiles_shrink_when_memory_runs_out(caplog):
+    network = Pointwise(factor=0.5, limit=300 * 300)
+    picture = np.full((700, 500, 3), 200, np.uint8)
+    with caplog.at_level(logging.WARNING):
+        (result,) = restore_tiled(network, [picture], CPU, tile=640)
+    assert (result == 100).all()
+    assert "320" in caplog.text or "160" in caplog.text
+
+
+def test_a_tile_that_never_fits_is_an_error_with_a_remedy():
+    network = Pointwise(limit=1)
+    with pytest.raises(MemoryError, match="cpu"):
+        restore_tiled(network, [np.zeros((64, 64, 3), np.uint8)], CPU, tile=256)
+
+
+def test_other_errors_are_not_taken_for_missing_memory():
+    class Broken(Pointwise):
+        def forward(self, frames):
+            raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        restore_tiled(Broken(), [np.zeros((64, 64, 3), np.uint8)], CPU)
+
+
+def largest_difference(name: str) -> float:
+    """Largest difference between a tiled and an untiled result, in levels of 255."""
+    network = shaken(name)
+    rng = np.random.default_rng(1)
+    picture = rng.random((384, 512, 3), dtype=np.float32)
+    picture[:, 256:] *= 0.3  # so that the average of a tile is not that of the picture
+    (whole,) = restore_tiled(network, [picture], CPU, tile=2048)
+    (tiled,) = restore_tiled(network, [picture], CPU, tile=320)
+    assert np.abs(whole - picture).mean() > 0.01  # it does something
+    return float(np.abs(whole - tiled).max()) * 255
+
+
+def test_tiles_of_the_local_variant_agree_with_the_whole():
+    assert largest_difference("stereoirr-tiny-local") < 1
+
+
+def test_the_global_variant_is_never_cut():
+    network = create_model("stereoirr-tiny")
+    assert network.needs.tile_overlap is None
+    assert largest_difference("stereoirr-tiny") == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (17, 5), (16, 16)])
+def test_any_size_goes_through_a_network(size):
+    network = shaken("stereoirr-tiny")
+    frames = torch.rand(2, 2, 3, *size)
+    with torch.inference_mode():
+        assert padded_forward(network, frames).shape == frames.shape
+    assert all(n % 8 == 0 and n >= 8 for n in padded_size(*size, network.needs))
+
+
+def test_mirroring_repeats_the_picture_back_and_forth():
+    row = torch.arange(3.0).view(1, 3)
+    assert mirrored(row, (1, 8)).tolist() == [[0, 1, 2, 1, 0, 1, 2, 1]]
+    assert mirrored(torch.ones(1, 1), (2, 2)).tolist() == [[1, 1], [1, 1]]

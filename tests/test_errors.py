@@ -1,0 +1,41 @@
+"""Error messages name the value and the remedy, and errors travel between processes."""
+
+import pickle
+
+import pytest
+
+from deweather import errors
+
+
+def test_unknown_name_lists_the_valid_ones_and_hints():
+    error = errors.UnknownNameError("model", "stereoir", ["stereoirr", "other"])
+    assert str(error) == (
+        "unknown model 'stereoir'. Did you mean 'stereoirr'? Valid: other, stereoirr."
+    )
+    assert "Valid: none." in str(errors.UnknownNameError("model", "x", []))
+
+
+def test_missing_extra_names_the_command():
+    error = errors.MissingExtraError("lightning", "train")
+    assert "pip install 'deweather[train]'" in str(error)
+    assert error.name == "lightning"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UnknownNameError("model", "a", ["b"]),
+        errors.MissingExtraError("lightning", "train"),
+        errors.PictureError("a.png: broken"),
+    ],
+)
+def test_errors_survive_pickling(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+
+
+def test_all_share_one_base():
+    kinds = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)]
+    assert len(kinds) > 5
+    assert all(issubclass(kind, errors.DeweatherError) for kind in kinds)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from .conftest import files, pixels, write
+from .conftest import files, write
 
 
 def contents(folder):
@@ -62,16 +62,14 @@ def test_another_format_beside_the_source(restore, album):
 
 
 def test_the_input_of_another_is_never_replaced(restore, album, tmp_path):
-    before = contents(album)
-    # sub/c.png would be written to album/c.png, which is an input of its own.
-    write(album / "c.png", 9)
-    before = contents(album)
-    result = restore(album / "sub", album / "c.png", "--out", album, "--overwrite")
-    assert result.exit_code in (0, 2)
-    if result.exit_code == 2:
-        assert contents(album) == before
-    else:  # filed under the names of their folders, which keeps them apart
-        assert {k: v for k, v in contents(album).items() if k in before} == before
+    write(tmp_path / "out/a.jpg", 9)
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "out/a.jpg")
+    before = contents(tmp_path)
+    sources = (album / "a.jpg", tmp_path / "link.jpg")
+    result = restore(*sources, "--out", tmp_path / "out", "--overwrite")
+    assert result.exit_code == 2
+    assert f"replaced by the result of {album}/a.jpg" in result.stderr
+    assert contents(tmp_path) == before
 
 
 def test_an_input_that_links_to_an_output_name_is_refused(restore, tmp_path):
@@ -133,5 +131,4 @@ def test_pairs_refuse_an_output_among_them(restore, tmp_path):
         assert contents(tmp_path) == before
     assert restore(*pair, "--out", tmp_path, "--overwrite").exit_code == 0
     assert files(tmp_path) == ["left/a.png", "right/a.png"]
-    assert (pixels(tmp_path / "left/a.png") != pixels(tmp_path / "left/a.png") + 1).all()
     assert contents(tmp_path) != before

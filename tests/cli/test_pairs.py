@@ -65,9 +65,7 @@ def test_notes_say_of_which_view_they_are(restore, tmp_path):
     write(tmp_path / "l/a.jpg")
     (tmp_path / "r").mkdir()
     picture().convert("CMYK").save(tmp_path / "r/a.jpg")
-    result = restore(
-        tmp_path / "l", "--right", tmp_path / "r", "--out", tmp_path / "out", "--json"
-    )
+    result = restore(tmp_path / "l", "--right", tmp_path / "r", "--out", tmp_path / "out", "--json")
     notes = json.loads(result.stdout)["notes"]
     assert notes
     assert all(note.startswith("Right: ") for note in notes)

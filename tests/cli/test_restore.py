@@ -169,6 +169,9 @@ def test_an_output_that_cannot_be_written_is_a_failure(restore, tmp_path):
     ("args", "message"),
     [
         (["gone.png"], "there is no such file or folder"),
+        (["n" * 300 + ".png"], "there is no such file or folder"),
+        (["a.png/b.png"], "there is no such file or folder"),
+        (["a.png", "--out", "n" * 300], "cannot be made"),
         (["empty"], "there are no pictures in this folder"),
         (["a.png", "--out", "a.png"], "is a file; name a folder"),
         (["a.png", "--out", "a.png/out"], "cannot be made"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deweather.errors import ConfigError
+from deweather.errors import ConfigError, PictureError
 from deweather.image import Found, OutputFormat, find_pictures, match_pairs, plan_outputs
 
 
@@ -56,7 +56,10 @@ def plan_jobs(
         PairError: left and right do not match.
         ConfigError: an output would replace an input.
     """
-    if out.exists() and not out.is_dir():
+    for source in (*sources, *rights):
+        if not os.path.lexists(source):  # unlike Path.is_dir it takes names of any length
+            raise PictureError(f"{source}: there is no such file or folder. Check the path.")
+    if os.path.lexists(out) and not os.path.isdir(out):
         raise ConfigError(f"--out {out} is a file; name a folder.")
     _keep_apart(sources, rights, out, overwrite)
     if rights:

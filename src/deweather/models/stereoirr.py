@@ -181,7 +181,7 @@ class StereoIRR(Network):
         """Multiples of 2^levels; tiles only with a pooling window, pairs in full-width strips."""
         multiple = 1 << len(self.config.encoder)
         window = self.config.pool_window
-        overlap = None if window is None else max(64, multiple * (window // 2 // multiple))
+        overlap = None if window is None else window + 64
         return Needs(multiple, multiple, overlap, whole_rows=True)
 
     def forward(self, frames: Tensor) -> Restoration:
@@ -231,8 +231,8 @@ VARIANTS: dict[str, StereoIRRConfig] = {
     "stereoirr": StereoIRRConfig(),
     "stereoirr-small": _SMALL,
     "stereoirr-tiny": _TINY,
-    "stereoirr-local": StereoIRRConfig(pool_window=256),
-    "stereoirr-small-local": replace(_SMALL, pool_window=128),
-    "stereoirr-tiny-local": replace(_TINY, pool_window=128),
+    "stereoirr-local": StereoIRRConfig(pool_window=80),
+    "stereoirr-small-local": replace(_SMALL, pool_window=80),
+    "stereoirr-tiny-local": replace(_TINY, pool_window=80),
 }
 """Named sizes; `-local` pools a window, so that a large picture may be cut into tiles."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-THRESHOLDS: dict[str, tuple[float, float]] = {"haze": (0.02, 0.045), "rain": (0.006, 0.012)}
+THRESHOLDS: dict[str, tuple[float, float]] = {"haze": (0.0, 1e-9), "rain": (0.006, 0.012)}
 """Root mean square of the change, in sRGB units, up to which a task's change is dropped and from
 which it is kept whole. Chosen on training scenes, in clear air and in light weather."""
 

@@ -24,10 +24,11 @@ logger = logging.getLogger(__name__)
 
 Pixels = NDArray[Any]
 
-TILE = 640
+TILE = 768
 """Side of a tile in pixels, overlap included; strips of a pair hold as many pixels."""
 
 _SMALLEST = 128
+_FADE = 32  # pixels over which neighbours are blended
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def spans(length: int, tile: int, overlap: int, multiple: int) -> list[Span]:
     for i, start in enumerate(starts):
         stop = min(start + tile, length)
         ramp = np.ones(stop - start)
-        # The outer quarter of an overlap sees a border that is not there: it gets no weight.
+        # The outer part of an overlap sees a border that is not there: it gets no weight.
         before = starts[i - 1] + tile - start if i > 0 else 0
         after = stop - starts[i + 1] if i + 1 < len(starts) else 0
         if before > 0:
@@ -75,9 +76,10 @@ def spans(length: int, tile: int, overlap: int, multiple: int) -> list[Span]:
 
 
 def _raised_cosine(length: int) -> NDArray[np.float64]:
-    """Rises from 0 to 1 over the middle half of `length`, flat before and after."""
-    x = (np.arange(length) + 0.5) / length
-    return 0.5 - 0.5 * np.cos(np.pi * np.clip(2 * x - 0.5, 0, 1))
+    """Rises from 0 to 1 in the middle of `length` pixels, flat before and after."""
+    width = min(_FADE, length / 2)
+    x = (np.arange(length) + 0.5 - length / 2) / width + 0.5
+    return 0.5 - 0.5 * np.cos(np.pi * np.clip(x, 0, 1))
 
 
 def restore_tiled(
@@ -127,7 +129,7 @@ def _restore(
     """One attempt with tiles of this size."""
     needs = network.needs
     height, width = views[0].shape[:2]
-    overlap = min(needs.tile_overlap or 0, tile // 2)
+    overlap = min(needs.tile_overlap or 0, 3 * tile // 4)
     rows = tile
     columns = spans(width, tile, overlap, needs.multiple)
     if needs.tile_overlap is None or (len(views) == 2 and needs.whole_rows):

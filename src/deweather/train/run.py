@@ -92,27 +92,30 @@ class Panels(Callback):
 
 
 class Keep(Callback):
-    """Writes the averaged weights beside every checkpoint."""
+    """Writes the averaged weights beside every checkpoint, and now and then a copy that stays."""
 
-    def __init__(self, recipe: Recipe, out: Path) -> None:
-        """Take the recipe (what the file says of itself) and the run's folder."""
-        self.recipe, self.out = recipe, out
+    def __init__(self, out: Path, every: int) -> None:
+        """Take the run's folder and the epochs between copies in `out/snapshots`."""
+        self.out, self.every = out, every
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Write `weights.safetensors`."""
-        write_weights(pl_module, self.out)
+        """Write `weights.safetensors`, and every so often `snapshots/STEP.safetensors`."""
+        write_weights(pl_module, self.out / "weights.safetensors")
+        if (trainer.current_epoch + 1) % self.every == 0:
+            folder = self.out / "snapshots"
+            folder.mkdir(exist_ok=True)
+            write_weights(pl_module, folder / f"{trainer.global_step:07d}.safetensors")
 
 
-def write_weights(task: RestorationTask, out: Path) -> Path:
-    """Write the averaged weights of a task to `out/weights.safetensors`."""
-    recipe = task.recipe
-    path = out / "weights.safetensors"
+def write_weights(task: RestorationTask, path: Path) -> Path:
+    """Write the averaged weights of a task."""
+    model = task.recipe.model
     save_weights(
         path,
         task.average.module,
-        model=recipe.model.name,
-        switches=recipe.model.switches,
-        task=recipe.weather.kind,
+        model=model.name,
+        switches=model.switches,
+        task=task.recipe.weather.kind,
     )
     return path
 
@@ -134,7 +137,7 @@ def train(
     Args:
         recipe: what to do.
         data: folder of clean pictures, see `SceneLibrary.read`.
-        out: folder of the run: `last.ckpt`, TensorBoard events, `weights.safetensors`.
+        out: folder of the run: `last.ckpt`, TensorBoard events, `weights.safetensors`, `snapshots/`.
         max_time: stop at the first checkpoint after this long (per call, not per run).
         max_steps: stop at the first checkpoint at or after this step.
         resume: continue from `out/last.ckpt` if it is there.
@@ -159,7 +162,7 @@ def train(
     task = RestorationTask(recipe)
     callbacks: list[Any] = [
         Panels(batches, every=max(1, 500 // every)),
-        Keep(recipe, out),
+        Keep(out, every=max(1, 1000 // every)),
         ModelCheckpoint(
             out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
         ),
@@ -189,4 +192,4 @@ def train(
             datamodule=SceneModule(batches, every, workers),
             ckpt_path=str(checkpoint) if resume and checkpoint.exists() else None,
         )
-    return write_weights(task, out)
+    return write_weights(task, out / "weights.safetensors")

@@ -42,7 +42,7 @@ def _complete(disparity: Array, picture: NDArray[np.uint8]) -> Array:
     disparity = np.where(sky, 0, disparity).astype(np.float32)
     filled = fill_holes(disparity)
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    smooth = np.maximum(guided_filter(grey, filled, 8, 1e-3), 0)
+    smooth = np.maximum(guided_filter(grey.astype(np.float32), filled, 8, 1e-3), 0)
     out = np.where(disparity > 0, disparity, np.where(sky, 0, smooth))
     return out.astype(np.float32)
 

@@ -1,0 +1,90 @@
+"""How the bundled weights became what they are: scores of a run's snapshots.
+
+    python benchmarks/learning_curve.py --data DIR --haze RUN/snapshots --rain RUN/snapshots
+
+DIR is laid out as for `quality.py`. Scores are gains in PSNR (RGB 8 bit, whole frame) over the input on
+the first pictures of each set; nothing is held back where a picture is clear.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import psnr_rgb, table, write
+from quality import Case, clear, paired, simulated
+
+from deweather.models import create_model
+from deweather.restore import harm
+from deweather.restore.haze import dehaze
+from deweather.restore.rain import derain
+from deweather.weights.files import load_weights
+
+
+def cases_of(task: str, data: Path, count: int) -> dict[str, list[Case]]:
+    """The first pictures of each set that shows this weather."""
+    sets = {f"own {task}": simulated(data, task, 1)}
+    if task == "haze":
+        sets["its"] = paired(data, "its", "hazy", "clear")
+    else:
+        sets["rain100l"] = paired(data, "rain100l", "rainy", "clean")
+        sets["rain100h"] = paired(data, "rain100h", "rainy", "clean")
+    return {name: list(islice(cases, count)) for name, cases in sets.items()}
+
+
+def curve(task: str, snapshots: Path, data: Path, count: int, window: int | None) -> list[Any]:
+    """Scores of every snapshot: step, gain by set, clear pictures against themselves."""
+    sets, untouched = cases_of(task, data, count), list(islice(clear(data), count))
+    points = []
+    for path in sorted(snapshots.glob("*.safetensors")):
+        network, header = load_weights(path)
+        if task == "rain":
+            state = network.state_dict()
+            network = create_model(header.model, **{**header.switches, "pool_window": window})
+            network.load_state_dict(state)
+            network.eval()
+
+        def restore(views: Sequence[Any], network: Any = network) -> list[Any]:
+            step = dehaze if task == "haze" else derain
+            return step(network, views, torch.device("cpu"))
+
+        gain = {
+            name: float(np.mean([psnr_rgb(restore(b), g) - psnr_rgb(b, g) for _, b, g in cases]))
+            for name, cases in sets.items()
+        }
+        kept = float(np.mean([psnr_rgb(restore(b), g) for _, b, g in untouched]))
+        points.append({"step": int(path.stem), "gain": gain, "clear": kept})
+        print(points[-1], flush=True)
+    return points
+
+
+def main() -> None:
+    """Score all snapshots of both runs, print the tables, write the result file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--haze", type=Path)
+    parser.add_argument("--rain", type=Path)
+    parser.add_argument("--count", type=int, default=6)
+    parser.add_argument("--window", type=int, default=80)
+    args = parser.parse_args()
+    for task in harm.THRESHOLDS:
+        harm.THRESHOLDS[task] = (0.0, 1e-9)
+    curves = {}
+    for task, folder in (("haze", args.haze), ("rain", args.rain)):
+        if folder is None:
+            continue
+        points = curve(task, folder, args.data, args.count, args.window)
+        curves[task] = points
+        names = list(points[0]["gain"])
+        rows = [[p["step"], *p["gain"].values(), p["clear"]] for p in points]
+        print(table([["step", *names, "clear"], *rows]))
+    write("learning_curve", {"count": args.count, "curves": curves})
+
+
+if __name__ == "__main__":
+    main()

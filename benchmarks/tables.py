@@ -1,0 +1,163 @@
+"""Writes docs/results.md and the table of the README from the committed result files.
+
+    python benchmarks/tables.py [--check]
+
+With --check nothing is written, and the exit status says whether the pages are up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+SETS = {
+    "own haze": "own haze, pairs",
+    "own rain": "own rain, pairs",
+    "rain100l": "Rain100L (20)",
+    "rain100h": "Rain100H (20)",
+    "its": "RESIDE ITS (4)",
+    "clear": "clear, against itself",
+}
+
+
+def read(name: str) -> dict[str, Any]:
+    """A result file."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(head: list[str], rows: list[list[Any]]) -> str:
+    """A Markdown table; floats get two decimals, None a dash."""
+
+    def cell(value: Any) -> str:
+        if value is None:
+            return "–"
+        return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def quality_rows(quality: dict[str, Any]) -> list[list[Any]]:
+    """Set, number, before, restored for the known weather, its gain, automatic, views singly, least."""
+    rows = []
+    for name, label in SETS.items():
+        if name not in quality["sets"]:
+            continue
+        entry = quality["sets"][name]
+        mean = entry["mean"]
+        clear = name == "clear"
+        rows.append(
+            [label, len(entry["cases"]), None if clear else mean["before"], mean["named"],
+             None if clear else mean["named"] - mean["before"], mean["auto"], mean.get("singly"),
+             entry["least"]]
+        )  # fmt: skip
+    return rows
+
+
+def results_page() -> str:
+    """The page of all figures."""
+    quality, speed = read("quality"), read("speed")
+    parts = [
+        "# Results\n",
+        "Made by `python benchmarks/tables.py` from the files in `benchmarks/results`.\n",
+        "## Quality\n",
+        f"PSNR in dB by the protocol *{quality['protocol']}*. The scenes were never trained on. "
+        '"Known weather" restores with `--weather` set, "auto" without; "views singly" restores the '
+        "two views of a pair as unrelated pictures. Made by `benchmarks/quality.py`.\n",
+        table(
+            ["set", "n", "before", "known weather", "gain", "auto", "views singly", "worst (auto)"],
+            quality_rows(quality),
+        ),
+        "\n## Learning curve\n",
+        "Gain over the input on the checking sets while the bundled weights were trained. Made by "
+        "`benchmarks/learning_curve.py`.\n",
+    ]
+    for task, curve in read("learning_curve")["curves"].items():
+        names = list(curve[0]["gain"])
+        rows = [[p["step"], *(p["gain"][n] for n in names), p["clear"]] for p in curve]
+        parts.append(f"\n{task}:\n\n" + table(["step", *names, "clear against itself"], rows))
+    parts += [
+        "\n## Time and memory\n",
+        f"{speed['threads']} CPU threads ({speed['machine']['machine']}), file to file, JPEG. Made by "
+        "`benchmarks/speed.py`.\n",
+        table(
+            ["weather", "megapixels", "first picture s", "next s", "s per megapixel", "peak MiB"],
+            [[c["weather"], f"{c['megapixels']:g}", c["first"], c["next"],
+              c["next"] / c["megapixels"], round(c["peak_bytes"] / 2**20)] for c in speed["cases"]],
+        ),
+        "\n" + speed_summary(speed),
+    ]  # fmt: skip
+    tiles = read("tiles")
+    parts += [
+        "\n## Tiles\n",
+        "Largest difference between a picture restored in tiles and in one piece, away from the "
+        "border of the picture, in units of 1/255. Made by `benchmarks/tiles.py`.\n",
+        table(["network", "tile", "largest", "mean"],
+              [[c["network"], c["tile"], c["largest"], c["mean"]] for c in tiles["cases"]]),
+        "\n## Robustness\n",
+        robustness(),
+    ]  # fmt: skip
+    return "\n".join(parts) + "\n"
+
+
+def speed_summary(speed: dict[str, Any]) -> str:
+    """Ratios that matter, in words."""
+    lines = []
+    by = {(c["weather"], c["megapixels"]): c for c in speed["cases"]}
+    for weather in ("haze", "rain", "auto"):
+        sizes = sorted(m for w, m in by if w == weather)
+        if len(sizes) < 3:
+            continue
+        one, twelve, hundred = (by[weather, m] for m in sizes[:3])
+        growth = (hundred["peak_bytes"] - twelve["peak_bytes"]) / ((sizes[2] - sizes[1]) * 1e6)
+        lines.append(
+            f"- {weather}: {sizes[1]:g} megapixels take {twelve['next'] / one['next']:.1f} times as "
+            f"long as {sizes[0]:g}; from {sizes[1]:g} to {sizes[2]:g} megapixels memory grows by "
+            f"{growth:.1f} bytes a pixel (input and output of 8-bit RGB are 6)."
+        )
+    return "\n".join(lines)
+
+
+def robustness() -> str:
+    """Bad files and interrupted runs, in words."""
+    bad, interrupted = read("bad_files"), read("interrupted")
+    return (
+        f"- {bad['summary']} (`benchmarks/bad_files.py`)\n"
+        f"- {interrupted['summary']} (`benchmarks/interrupted.py`)"
+    )
+
+
+def readme_table() -> str:
+    """The short table of the README."""
+    rows = [[r[0], r[2], r[3], r[5]] for r in quality_rows(read("quality"))]
+    return table(["PSNR in dB", "before", "known weather", "auto"], rows)
+
+
+def main() -> int:
+    """Write or check both pages."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pattern = re.compile(r"(<!-- results -->\n).*?(\n<!-- /results -->)", re.DOTALL)
+    pages = {
+        ROOT / "docs" / "results.md": results_page(),
+        ROOT / "README.md": pattern.sub(lambda m: m[1] + readme_table() + m[2], readme),
+    }
+    stale = [p for p, text in pages.items() if not p.exists() or p.read_text("utf-8") != text]
+    for path in stale:
+        print(f"{path.relative_to(ROOT)}: {'out of date' if args.check else 'written'}")
+        if not args.check:
+            path.write_text(pages[path], encoding="utf-8")
+    return 1 if args.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

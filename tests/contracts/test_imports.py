@@ -1,0 +1,180 @@
+"""The arrows between rooms point down, and heavy packages stay in theirs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deweather
+
+ROOT = Path(deweather.__file__).parent
+
+# Room: the rooms below it. Every room may import `errors` and `_version`, and itself.
+ARROWS = {
+    "image": set(),
+    "nn": set(),
+    "models": {"nn"},
+    "weights": {"models"},
+    "weather": {"image"},
+    "data": {"weather", "image"},
+    "losses": {"image"},
+    "metrics": {"image"},
+    "restore": {"weights", "models", "image", "nn"},
+    "train": {"data", "weather", "losses", "metrics", "models", "weights"},
+}
+ABOVE = {
+    "export": {"restore", "weights", "models", "image"},
+    "cluster": set(ARROWS),
+    "web": set(ARROWS),
+    "cli": {*ARROWS, "export", "cluster", "web"},
+}
+EVERYWHERE = {"errors", "_version"}
+
+# Package: the rooms that may import it.
+HEAVY = {
+    "lightning": {"train"},
+    "pytorch_lightning": {"train"},
+    "tensorboard": {"train"},
+    "torchmetrics": {"train", "metrics"},
+    "ray": {"cluster"},
+    "gradio": {"web"},
+    "fastapi": {"web"},
+    "uvicorn": {"web"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
+    "skimage": {"cli"},
+    "matplotlib": set(),
+}
+
+
+def imports_of(source, room):
+    """Dotted names that a file imports, at its top or within functions, but not for types only."""
+    tree = ast.parse(source)
+    only_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for inner in ast.walk(node)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if id(node) in only_types:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{room}: relative import in line {node.lineno}"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def files():
+    """(room, path) of every file that lies in a room."""
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).parts
+        if len(parts) > 1:
+            yield parts[0], path
+
+
+def rooms_in(names):
+    return {name.split(".")[1] for name in names if name.startswith("deweather.")} - EVERYWHERE
+
+
+def violations(room, names):
+    """What a file of this room imports against the arrows."""
+    allowed = (ARROWS | ABOVE)[room] | {room}
+    heavy = {name.split(".")[0] for name in names} & set(HEAVY)
+    return sorted(rooms_in(names) - allowed) + sorted(p for p in heavy if room not in HEAVY[p])
+
+
+@pytest.mark.parametrize(
+    ("room", "path"), [pytest.param(r, p, id=str(p.relative_to(ROOT))) for r, p in files()]
+)
+def test_arrows_point_down(room, path):
+    assert violations(room, imports_of(path.read_text(encoding="utf-8"), room)) == []
+
+
+def test_every_room_is_on_the_plan():
+    assert {room for room, _ in files()} <= set(ARROWS) | set(ABOVE)
+
+
+def test_the_errors_stand_alone():
+    for name in ("errors.py", "_version.py"):
+        names = imports_of((ROOT / name).read_text(encoding="utf-8"), "errors")
+        assert not [n for n in names if n.split(".")[0] not in sys.stdlib_module_names]
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "found"),
+    [
+        ("models", "from deweather.weights.files import load", ["weights"]),
+        ("image", "def f():\n    import deweather.nn.pool", ["nn"]),
+        ("restore", "from deweather import train", ["train"]),
+        ("weather", "import torch, lightning.pytorch", ["lightning"]),
+        ("metrics", "from deweather.losses import charbonnier", ["losses"]),
+        ("train", "import lightning\nfrom deweather.data import SceneLibrary", []),
+        (
+            "nn",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import deweather.models.base",
+            [],
+        ),
+    ],
+)
+def test_this_check_finds_what_it_is_for(room, source, found):
+    assert violations(room, imports_of(source, room)) == found
+
+
+def run(code):
+    """Run Python code in a fresh process and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+LIGHT = "bad = [m for m in ({heavy}) if m in sys.modules]; assert not bad, bad".format(
+    heavy=", ".join(map(repr, ("torch", "cv2", "safetensors", *HEAVY)))
+)
+
+
+def test_import_deweather_is_light():
+    run(f"import sys, deweather; deweather.__version__; {LIGHT}")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_and_version_load_no_torch(arguments):
+    code = (
+        f"import sys; sys.argv = ['deweather', *{arguments!r}]\n"
+        "from deweather.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        f"{LIGHT}"
+    )
+    assert run(code).strip()
+
+
+@pytest.mark.parametrize("name", deweather.__all__)
+def test_public_names_are_there(name):
+    assert getattr(deweather, name) is not None
+    assert name in dir(deweather)
+
+
+def test_other_names_are_not():
+    with pytest.raises(AttributeError, match="restor"):
+        deweather.restor  # noqa: B018
+
+
+def test_the_core_imports_without_optional_packages():
+    core = ("image", "nn", "models", "weights", "weather", "losses", "metrics", "data", "restore")
+    names = [
+        f"deweather.{'.'.join(p.relative_to(ROOT).with_suffix('').parts)}".removesuffix(".__init__")
+        for room, p in files()
+        if room in core
+    ]
+    assert len(names) > 30
+    run(
+        f"import importlib, sys\nfor name in {names}: importlib.import_module(name)\n"
+        f"bad = [m for m in {list(HEAVY)} if m in sys.modules]; assert not bad, bad"
+    )

@@ -4,8 +4,8 @@
 
 After every kill each output that is there must be byte for byte that of an uninterrupted run, and
 the inputs must be unchanged. When a killed run had finished the folder, the next one starts over in
-a new one. At the end one run is left alone: it must exit with 0, complete the folder, and leave no
-incomplete file behind. The network is tiny and untrained, and only haze is removed, so that a good
+a new one. At the end a run is left alone in each of these folders: it must exit with 0, complete the
+folder, and leave no incomplete file behind. The network is tiny and untrained, and only haze is removed, so that a good
 share of the time goes into writing: files are the subject, not quality.
 """
 
@@ -34,7 +34,7 @@ from deweather.image import read_picture
 from deweather.models import create_model
 from deweather.weights.files import save_weights
 
-SUFFIXES = (".png", ".jpg", ".webp", ".tif")
+SUFFIXES = (".png", ".tif", ".png", ".jpg", ".png", ".webp")
 SIZE = (1400, 1000)
 
 
@@ -117,52 +117,72 @@ def interrupt(folder: Path, kills: int, count: int, seed: int) -> dict[str, Any]
     make_pictures(source, count)
     inputs = digests(source)
     weights = make_weights(folder)
-    begun = time.perf_counter()
-    subprocess.run(command(source, folder / "whole", weights), check=True, capture_output=True)
-    duration = time.perf_counter() - begun
+    whole = command(source, folder / "whole", weights)
+    duration = timed(whole)
     expected = digests(folder / "whole")
+    start_up = timed(whole)  # all is there, so nothing else is done
 
     rng = random.Random(seed)
     rows: list[dict[str, Any]] = []
     rounds = 1
     while len(rows) < kills:
         out = folder / f"out {rounds}"
-        # Every run before the last one of a round has less left to do, so most end before
-        # `duration`: the moments are spread over three quarters of it, from the very start.
-        delay = rng.uniform(0, 0.75 * duration)
+        # A quarter of the kills anywhere, the others while there is work going on.
+        early = rng.random() < 0.25
+        delay = rng.uniform(0 if early else start_up, start_up + 0.4 * (duration - start_up))
         if not killed_run(command(source, out, weights), delay):
             rounds += 1
             continue
         row = {"round": rounds, "killed_after_s": round(delay, 2), **look(out, expected)}
-        same_round = bool(rows) and rows[-1]["round"] == rounds
-        row["before"] = rows[-1]["incomplete_files"] if same_round else 0
         row["inputs_changed"] = digests(source) != inputs
         rows.append(row)
         if row["outputs"] == count:
             rounds += 1
-    out = folder / f"out {rounds}"
-    last = subprocess.run(command(source, out, weights), check=False, capture_output=True)
-    end = look(out, expected)
+    completions = []
+    for number in range(1, rounds + 1):
+        out = folder / f"out {number}"
+        ran = subprocess.run(command(source, out, weights), check=False, capture_output=True)
+        completions.append({"round": number, "exit_code": ran.returncode, **look(out, expected)})
     return {
         "pictures": count,
         "uninterrupted_s": round(duration, 2),
+        "start_up_s": round(start_up, 2),
+        "killed_while_writing": killed_while_writing(rows),
         "kills": rows,
-        "killed_while_writing": sum(row["incomplete_files"] > row.pop("before") for row in rows),
-        "last_run": {"exit_code": last.returncode, **end},
+        "completions": completions,
         "inputs_changed": digests(source) != inputs,
     }
 
 
+def timed(words: Sequence[str]) -> float:
+    """Seconds that a run takes."""
+    begun = time.perf_counter()
+    subprocess.run(words, check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
+def killed_while_writing(rows: Sequence[dict[str, Any]]) -> int:
+    """How many kills left an incomplete file that was not there before."""
+    count, before = 0, (0, 0)
+    for row in rows:
+        after = (row["round"], row["incomplete_files"])
+        count += after[1] > (before[1] if after[0] == before[0] else 0)
+        before = after
+    return count
+
+
 def passed(result: dict[str, Any]) -> bool:
     """Whether nothing was lost, half done or left behind."""
-    looks = [*result["kills"], result["last_run"]]
-    last = result["last_run"]
+    looks = [*result["kills"], *result["completions"]]
     return (
         not any(one["wrong"] or one["unreadable"] for one in looks)
         and not any(one["inputs_changed"] for one in (*result["kills"], result))
-        and last["exit_code"] == 0
-        and last["outputs"] == result["pictures"]
-        and last["incomplete_files"] == 0
+        and all(
+            one["exit_code"] == 0
+            and one["outputs"] == result["pictures"]
+            and one["incomplete_files"] == 0
+            for one in result["completions"]
+        )
     )
 
 
@@ -190,7 +210,9 @@ def main() -> None:
     ]
     print(table([head, *rows]))
     print("killed while writing:", result["killed_while_writing"])
-    print("last run:", result["last_run"], "| passed:", result["passed"])
+    for one in result["completions"]:
+        print("left alone:", one)
+    print("passed:", result["passed"])
     write("interrupted", result)
     sys.exit(not result["passed"])
 

@@ -3,7 +3,7 @@
     python benchmarks/learning_curve.py --data DIR --haze RUN/snapshots --rain RUN/snapshots
 
 DIR is laid out as for `quality.py`. Scores are gains in PSNR (RGB 8 bit, whole frame) over the input on
-the first pictures of each set; nothing is held back where a picture is clear.
+the first pictures of each set; the clear pictures are restored too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from common import psnr_rgb, table, write
 from quality import Case, clear, paired, simulated
 
 from deweather.models import create_model
-from deweather.restore import harm
 from deweather.restore.haze import dehaze
 from deweather.restore.rain import derain
 from deweather.weights.files import load_weights
@@ -72,8 +71,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--window", type=int, default=80)
     args = parser.parse_args()
-    for task in harm.THRESHOLDS:
-        harm.THRESHOLDS[task] = (0.0, 1e-9)
     curves = {}
     for task, folder in (("haze", args.haze), ("rain", args.rain)):
         if folder is None:

@@ -131,7 +131,6 @@ def test_threads_share_a_restorer(restorer):
 
 def test_large_pictures_keep_their_detail(files, monkeypatch):
     monkeypatch.setattr("deweather.restore.haze.WORKING_PIXELS", 2000)
-    monkeypatch.setitem(harm.THRESHOLDS, "haze", (0.0, 1e-9))
     haze = Restorer("haze", weights=files[1], device="cpu")
     rng = np.random.default_rng(0)
     out = haze.restore(rng.integers(60, 200, (123, 217, 3), dtype=np.uint8))
@@ -139,14 +138,28 @@ def test_large_pictures_keep_their_detail(files, monkeypatch):
     assert np.abs(np.diff(out.astype(int), axis=1)).mean() > 15  # not blurred by the reduction
 
 
-def test_what_hardly_changes_is_left_alone():
-    frames = torch.full((1, 2, 3, 8, 8), 0.5)
-    low, high = harm.THRESHOLDS["haze"]
-    assert torch.equal(harm.settle(frames, frames + 0.9 * low, "haze"), frames)
-    changed = frames + 1.1 * high
-    assert torch.allclose(harm.settle(frames, changed, "haze"), changed)
-    between = harm.settle(frames, frames + (low + high) / 2, "haze") - frames
-    assert 0.2 * low < between.mean() < high
+@pytest.mark.parametrize("task", ["haze", "rain"])
+def test_the_share_of_a_change_fades_in(task):
+    low, high = harm.THRESHOLDS[task]
+    assert harm.strength(low, task) == 0
+    assert harm.strength((low + high) / 2, task) == pytest.approx(0.5)
+    assert harm.strength(high, task) == 1
+    assert harm.rms(torch.tensor([3.0, 4.0])) == pytest.approx(12.5**0.5)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+@pytest.mark.parametrize("size", [(40, 56), (600, 300)])
+def test_auto_leaves_alone_what_hardly_changes(files, monkeypatch, views, size):
+    pictures = [picture(*size, seed=v) for v in range(views)]
+    auto = Restorer("auto", weights=files, device="cpu")
+    assert not np.array_equal(auto.restore_views(pictures)[0], pictures[0])
+    for task in harm.THRESHOLDS:
+        monkeypatch.setitem(harm.THRESHOLDS, task, (10.0, 20.0))
+    for after, before in zip(auto.restore_views(pictures), pictures, strict=True):
+        assert np.array_equal(after, before)
+        assert after is not before
+    rain = Restorer("rain", weights=files[0], device="cpu")  # asked for by name: no judging
+    assert not np.array_equal(rain.restore_views(pictures)[0], pictures[0])
 
 
 def test_bad_choices_are_named(files):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deweather.image.frames import from_frames, to_frames
 from deweather.models import Network
 from deweather.restore.guided import apply_affine, fit_affine
-from deweather.restore.harm import settle
+from deweather.restore.harm import rms, strength
 from deweather.restore.sizes import padded_forward
 
 Pixels = NDArray[Any]
@@ -22,7 +22,9 @@ WORKING_PIXELS = 300_000
 """Pixels of the reduced picture: the network sees the whole scene, at a scale that it was trained on."""
 
 
-def dehaze(network: Network, views: Sequence[Pixels], device: torch.device) -> list[Pixels]:
+def dehaze(
+    network: Network, views: Sequence[Pixels], device: torch.device, *, careful: bool = False
+) -> list[Pixels]:
     """Take haze out of the views of one picture or pair.
 
     A large picture is reduced for the network; its answer is carried back by local colour-affine
@@ -32,6 +34,7 @@ def dehaze(network: Network, views: Sequence[Pixels], device: torch.device) -> l
         network: on `device`, in eval mode.
         views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
         device: where the network runs.
+        careful: leave pictures alone that hardly change, see `deweather.restore.harm`.
 
     Returns:
         New arrays of the same shapes and dtypes.
@@ -42,8 +45,11 @@ def dehaze(network: Network, views: Sequence[Pixels], device: torch.device) -> l
     small = [cv2.resize(v, size, interpolation=cv2.INTER_AREA) if scale < 1 else v for v in views]
     frames = to_frames(small).to(device)
     with torch.inference_mode():
-        image = padded_forward(network, frames).float()
-        image = settle(frames, image.clamp(0, 1), "haze")
+        image = padded_forward(network, frames).float().clamp(0, 1)
+    share = strength(rms(image - frames), "haze") if careful else 1.0
+    if share == 0:
+        return [view.copy() for view in views]
+    image = torch.lerp(frames, image, share)
     if scale == 1:
         return from_frames(image, views[0].dtype)
     results = []

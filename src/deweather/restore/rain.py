@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deweather.image.frames import to_frames
 from deweather.models import Network
+from deweather.restore.harm import rms, strength
+from deweather.restore.sizes import padded_forward
 from deweather.restore.tiles import TILE, restore_tiled
 
 Pixels = NDArray[Any]
 
+_PROBE = 256  # side of the pieces that are looked at first, pixels
+_PROBES = 3  # of them along each axis at most
+
 
 def derain(
-    network: Network, views: Sequence[Pixels], device: torch.device, *, tile: int | None = None
+    network: Network,
+    views: Sequence[Pixels],
+    device: torch.device,
+    *,
+    tile: int | None = None,
+    careful: bool = False,
 ) -> list[Pixels]:
     """Take rain out of the views of one picture or pair.
 
@@ -24,8 +36,37 @@ def derain(
         views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
         device: where the network runs.
         tile: side of the tiles, pixels; None takes the default.
+        careful: leave pictures alone that hardly change, see `deweather.restore.harm`. A large
+            picture is judged by pieces spread over it, so a clear one costs little.
 
     Returns:
         New arrays of the same shapes and dtypes.
     """
-    return restore_tiled(network, views, device, tile=tile or TILE)
+    share = strength(_probe(network, views, device), "rain") if careful else 1.0
+    if share == 0:
+        return [view.copy() for view in views]
+    return restore_tiled(network, views, device, tile=tile or TILE, share=share)
+
+
+def _probe(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
+    """Root mean square of the network's change on pieces spread over the picture."""
+    height, width = views[0].shape[:2]
+    changes = []
+    for top in _starts(height):
+        for left in _starts(width):
+            piece = [v[top : top + _PROBE, left : left + _PROBE] for v in views]
+            frames = to_frames(piece).to(device)
+            with torch.inference_mode():
+                image = padded_forward(network, frames).float().clamp(0, 1)
+            changes.append(rms(image - frames) ** 2)
+    return float(np.mean(changes)) ** 0.5
+
+
+def _starts(length: int) -> list[int]:
+    """Where the pieces begin along an axis: evenly spread, not overlapping unless they must."""
+    count = min(_PROBES, max(1, length // _PROBE))
+    return (
+        [round(i) for i in np.linspace(0, max(length - _PROBE, 0), count)]
+        if count > 1
+        else [max(length - _PROBE, 0) // 2]
+    )

@@ -46,8 +46,8 @@ class Restorer:
     """Takes bad weather out of pictures and pairs. Holds no per-picture state: share it freely.
 
     Args:
-        weather: "auto" takes off rain, then haze, and leaves clear pictures alone; "haze" or "rain"
-            does one of the two.
+        weather: "auto" takes off rain, then haze, and leaves pictures alone that hardly change by
+            that; "haze" or "rain" does one of the two in any case.
         weights: bundled names or files to use instead of the bundled ones of their task.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         tile: side of the tiles for rain, in pixels; None takes a default.
@@ -74,6 +74,7 @@ class Restorer:
             raise ConfigError(f"tile = {tile}; expected at least 64 pixels, or None.")
         self.device = pick_device(device)
         self.tile = tile
+        self.careful = weather == "auto"
         tasks = tuple(DEFAULTS) if weather == "auto" else (weather,)
         chosen: dict[str, Network] = {}
         for item in [weights] if isinstance(weights, str | Path) else weights:
@@ -157,9 +158,11 @@ class Restorer:
         current = list(views)
         for stage in self.stages:
             if stage.task == "haze":
-                current = dehaze(stage.network, current, self.device)
+                current = dehaze(stage.network, current, self.device, careful=self.careful)
             else:
-                current = derain(stage.network, current, self.device, tile=self.tile)
+                current = derain(
+                    stage.network, current, self.device, tile=self.tile, careful=self.careful
+                )
         return current
 
     def restore_picture(self, picture: Picture) -> Pixels:

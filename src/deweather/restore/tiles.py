@@ -83,7 +83,12 @@ def _raised_cosine(length: int) -> NDArray[np.float64]:
 
 
 def restore_tiled(
-    network: Network, views: Sequence[Pixels], device: torch.device, *, tile: int = TILE
+    network: Network,
+    views: Sequence[Pixels],
+    device: torch.device,
+    *,
+    tile: int = TILE,
+    share: float = 1.0,
 ) -> list[Pixels]:
     """Restore the views of one picture or pair; halves the tiles when memory runs out.
 
@@ -93,6 +98,7 @@ def restore_tiled(
         device: where the tiles are worked on.
         tile: side of a tile, pixels; the strips of a pair are as wide as the picture and hold as
             many pixels.
+        share: how much of the network's change is made, in [0, 1].
 
     Returns:
         New arrays of the same shapes and dtypes.
@@ -102,7 +108,7 @@ def restore_tiled(
     """
     while True:
         try:
-            return _restore(network, views, device, tile)
+            return _restore(network, views, device, tile, share)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -124,7 +130,7 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def _restore(
-    network: Network, views: Sequence[Pixels], device: torch.device, tile: int
+    network: Network, views: Sequence[Pixels], device: torch.device, tile: int, share: float
 ) -> list[Pixels]:
     """One attempt with tiles of this size."""
     needs = network.needs
@@ -141,7 +147,7 @@ def _restore(
     pending: list[NDArray[np.float32]] = []
     bands = spans(height, rows, overlap, needs.multiple)
     for i, band in enumerate(bands):
-        parts = _restore_band(network, views, device, band, columns)
+        parts = _restore_band(network, views, device, band, columns, share)
         for part, before in zip(parts, pending, strict=False):
             part[: len(before)] += before
         # Later bands touch nothing above their start, so those rows are complete.
@@ -158,6 +164,7 @@ def _restore_band(
     device: torch.device,
     band: Span,
     columns: Sequence[Span],
+    share: float,
 ) -> list[NDArray[np.float32]]:
     """Restore one row of tiles: a weighted array (h, W, 3) for each view."""
     height, width = band.stop - band.start, views[0].shape[1]
@@ -166,7 +173,7 @@ def _restore_band(
         cut = [v[band.start : band.stop, column.start : column.stop] for v in views]
         frames = to_frames(cut).to(device)
         with torch.inference_mode():
-            image = padded_forward(network, frames).float()
+            image = torch.lerp(frames, padded_forward(network, frames).float(), share)
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
         for view, tile in zip(out, from_frames(image, np.float32), strict=True):
             view[:, column.start : column.stop] += tile * weight

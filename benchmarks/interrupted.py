@@ -5,8 +5,8 @@
 After every kill each output that is there must be byte for byte that of an uninterrupted run, and
 the inputs must be unchanged. When a killed run had finished the folder, the next one starts over in
 a new one. At the end a run is left alone in each of these folders: it must exit with 0, complete the
-folder, and leave no incomplete file behind. The network is tiny and untrained, and only haze is removed, so that a good
-share of the time goes into writing: files are the subject, not quality.
+folder, and leave no incomplete file behind. The network is tiny and untrained, and only haze is
+removed, so that a good share of the time goes into writing: files are the subject, not quality.
 """
 
 from __future__ import annotations

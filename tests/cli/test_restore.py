@@ -203,6 +203,12 @@ def test_wrong_usage(run, haze, tmp_path, monkeypatch, args, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_two_weights_for_one_task_are_wrong_usage(restore, haze, tmp_path):
+    result = restore(write(tmp_path / "a.png"), "--out", tmp_path / "out", "--weights", haze)
+    assert result.exit_code == 2
+    assert "others for haze were given, too" in result.stderr
+
+
 def test_out_is_required(run, tmp_path):
     result = run("restore", write(tmp_path / "a.png"))
     assert result.exit_code == 2

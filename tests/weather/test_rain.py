@@ -227,6 +227,19 @@ def test_drops_mix_their_light_by_opacity():
     assert (lights[1].mean() / lights[0].mean()).item() == pytest.approx(2, rel=1e-4)
 
 
+@pytest.mark.parametrize("brightness", [0.5, 1.0, 1.7])
+def test_drops_show_a_wide_field_and_the_sky(brightness):
+    """On an even grey both are that grey: drops as bright as their surroundings cannot be seen."""
+    s = scene(h=40, w=40, focal=200.0, depth=30.0)
+    grey = s.with_frames(torch.full_like(s.frames, 0.6))
+    out = Rain(100.0, brightness=brightness)(grey, 1)
+    light = srgb_to_linear(torch.tensor(0.6))
+    expected = light + light * (brightness - 1) * out.record["rain.opacity"]
+    torch.testing.assert_close(
+        srgb_to_linear(out.frames), expected.expand_as(out.frames), rtol=0, atol=1e-5
+    )
+
+
 def test_rain_brightens_what_is_dark_and_veils_what_is_far():
     s = scene(h=40, w=40, focal=100.0, depth=400.0)
     out = Rain(80.0)(s, 0).frames

@@ -122,7 +122,7 @@ def test_jpeg_over_100_is_left_out_for_that_picture_only():
 
 def test_a_batch_is_its_singles():
     singles = [scene(v=2, h=24, w=30, seed=i) for i in range(3)]
-    noise, blur, jpeg = torch.tensor([[0.02, 0.0, 0.05], [0.5, 2.2, 0.0], [101, 80, 30.0]])
+    noise, blur, jpeg = torch.tensor([[0.02, 0.0, 0.05], [1.0, 2.2, 0.0], [101, 80, 30.0]])
     together = Sensor(noise, blur, jpeg)(batch_of(singles), 5).frames
     for i, s in enumerate(singles):
         alone = Sensor(noise[i : i + 1], blur[i : i + 1], jpeg[i : i + 1])(s, 5 + i).frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -16,30 +17,28 @@ if TYPE_CHECKING:
 Sink = Callable[["Outcome"], None]
 
 
-def report(outcomes: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
-    """Show outcomes as they come, then a summary on stderr; return those that failed.
+def report(outcomes: Iterable[Outcome], ended: list[Outcome], total: int, *, as_json: bool) -> None:
+    """Show outcomes as they come, then a summary on stderr that lists those that failed.
 
     Args:
         outcomes: the batch at work.
+        ended: takes the outcomes as they come.
         total: how many there will be.
         as_json: print one JSON object for each on stdout, and nothing else there.
     """
-    failed: list[Outcome] = []
-    counts = {"done": 0, "skipped": 0, "failed": 0}
     with ExitStack() as stack:
         sink: Sink = _json if as_json else _line
         if sys.stdout.isatty() and not as_json:
             sink = _bar(stack, total)
         for outcome in outcomes:
+            ended.append(outcome)
             sink(outcome)
-            counts[outcome.status] += 1
-            if outcome.status == "failed":
-                failed.append(outcome)
-    skipped = f", {counts['skipped']} already there" if counts["skipped"] else ""
-    say(f"{counts['done']} restored{skipped}, {len(failed)} failed", error=True)
-    for outcome in failed:
-        say(f"failed: {_names(outcome.job)}: {one_line(outcome.error)}", error=True)
-    return failed
+    count = Counter(outcome.status for outcome in ended)
+    skipped = f", {count['skipped']} already there" if count["skipped"] else ""
+    say(f"{count['done']} restored{skipped}, {count['failed']} failed", error=True)
+    for outcome in ended:
+        if outcome.status == "failed":
+            say(f"failed: {_names(outcome.job)}: {one_line(outcome.error)}", error=True)
 
 
 def describe(outcome: Outcome) -> str:

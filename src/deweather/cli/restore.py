@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +15,7 @@ from deweather.cli.console import say
 from deweather.errors import ConfigError
 
 if TYPE_CHECKING:
+    from deweather.cli.batch import Outcome
     from deweather.image import OutputFormat
 
 
@@ -76,49 +79,56 @@ def spread_right(args: list[str], flags: set[str]) -> list[str]:
     return out
 
 
+Sources = Annotated[
+    list[Path],
+    typer.Argument(metavar="SOURCE", help="Pictures, or folders of them.", show_default=False),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR", help="Folder for the results; subfolders are kept.", show_default=False
+    ),
+]
+Right = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RIGHT...",
+        help="Right views of stereo pairs, matched by name with SOURCE as the left ones; "
+        "results go into DIR/left and DIR/right.",
+    ),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Weights instead of the bundled ones; once for haze, once for rain.",
+    ),
+]
+Device = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; also cuda:N.")
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Restore again what is already there, and replace files in DIR."
+    ),
+]
+
+
 def restore(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(metavar="SOURCE", help="Pictures, or folders of them.", show_default=False),
-    ],
+    sources: Sources,
     *,
-    out: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR", help="Folder for the results; subfolders are kept.", show_default=False
-        ),
-    ],
-    right: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="RIGHT...",
-            help="Right views of stereo pairs, matched by name with SOURCE as the left ones; "
-            "results go into DIR/left and DIR/right.",
-        ),
-    ] = None,
+    out: Out,
+    right: Right = None,
     layout: Annotated[
-        Layout | None,
-        typer.Option(help="Each picture holds the left and the right view."),
+        Layout | None, typer.Option(help="Each picture holds the left and the right view.")
     ] = None,
     weather: Annotated[
         Weather, typer.Option(help="What to take out; auto leaves clear pictures alone.")
     ] = Weather.auto,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Weights instead of the bundled ones; once for haze, once for rain.",
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; also cuda:N.")
-    ] = "auto",
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Restore again what is already there, and replace files in DIR."
-        ),
-    ] = False,
+    weights: Weights = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
     format: Annotated[
         Format, typer.Option(help="File format; keep is that of each source.")
     ] = Format.keep,
@@ -135,9 +145,7 @@ def restore(
     from deweather.cli.jobs import plan_jobs
 
     if right and layout is not None:
-        raise ConfigError(
-            "--right and --layout exclude each other; pairs come in one way or the other."
-        )
+        raise ConfigError("--right and --layout exclude each other: pairs come in one way only.")
     kind: OutputFormat = format.value
     jobs = plan_jobs(
         sources,
@@ -147,8 +155,7 @@ def restore(
         format=kind,
         overwrite=overwrite,
     )
-    ended = 0
-    try:
+    with _continuable(len(jobs), overwrite) as ended:
         from deweather.cli.batch import restore_all
         from deweather.cli.report import report
         from deweather.restore import Restorer
@@ -156,24 +163,25 @@ def restore(
         restorer = Restorer(weather.value, weights=weights or (), device=device)
         _make_folder(out)
         outcomes = restore_all(jobs, restorer, format=kind, overwrite=overwrite)
+        report(outcomes, ended, len(jobs), as_json=as_json)
+    if any(outcome.status == "failed" for outcome in ended):
+        raise typer.Exit(1)
 
-        def counted() -> Any:
-            nonlocal ended
-            for outcome in outcomes:
-                ended += 1
-                yield outcome
 
-        failed = report(counted(), len(jobs), as_json=as_json)
+@contextmanager
+def _continuable(total: int, overwrite: bool) -> Iterator[list[Outcome]]:
+    """A list for outcomes; Ctrl-C in the block ends the program and says how to continue."""
+    ended: list[Outcome] = []
+    try:
+        yield ended
     except KeyboardInterrupt as interrupt:
         how = (
             "The same command would start over; leave out --overwrite to keep what is done."
             if overwrite
             else "Give the same command again to continue."
         )
-        say(f"Interrupted after {ended} of {len(jobs)}. {how}", error=True)
+        say(f"Interrupted after {len(ended)} of {total}. {how}", error=True)
         raise typer.Exit(130) from interrupt
-    if failed:
-        raise typer.Exit(1)
 
 
 def _make_folder(out: Path) -> None:

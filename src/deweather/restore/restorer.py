@@ -83,6 +83,10 @@ class Restorer:
                 raise ConfigError(
                     f"weights {str(item)!r} are for {header.task}, not for {weather}."
                 )
+            if header.task in chosen:
+                raise ConfigError(
+                    f"weights {str(item)!r}: others for {header.task} were given, too."
+                )
             chosen[header.task] = network
         self.stages = [
             Stage(t, (chosen.get(t) or load_weights(find_weights(DEFAULTS[t]))[0]).to(self.device))

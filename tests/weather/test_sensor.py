@@ -88,7 +88,6 @@ def test_jpeg_of_grey_is_what_libjpeg_does(quality):
     assert decibels(ours, theirs) > loss + 6
 
 
-@pytest.mark.xfail(reason="chroma is quantised with the luma table K.1 instead of K.2")
 @pytest.mark.parametrize("quality", [50, 75, 90])
 def test_jpeg_of_colour_loses_as_libjpeg_does(quality):
     picture = photo(64, 80)

@@ -5,6 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from deweather.errors import FramesError
+
+
+def _difference(restored: Tensor, clean: Tensor) -> Tensor:
+    """Their difference; shapes that would broadcast are refused, because they are mistakes."""
+    if restored.shape != clean.shape:
+        raise FramesError(
+            f"restored has shape {tuple(restored.shape)}, clean {tuple(clean.shape)}; "
+            "a loss compares tensors of one shape."
+        )
+    return restored - clean
+
 
 def charbonnier(restored: Tensor, clean: Tensor, eps: float = 1e-3) -> Tensor:
     """Mean of √(d² + ε²): an L1 that is smooth at zero (Charbonnier et al., ICIP 1994).
@@ -16,8 +28,11 @@ def charbonnier(restored: Tensor, clean: Tensor, eps: float = 1e-3) -> Tensor:
 
     Returns:
         A scalar.
+
+    Raises:
+        FramesError: the shapes differ.
     """
-    return torch.sqrt((restored - clean).square() + eps * eps).mean()
+    return torch.sqrt(_difference(restored, clean).square() + eps * eps).mean()
 
 
 def frequency_l1(restored: Tensor, clean: Tensor) -> Tensor:
@@ -32,6 +47,9 @@ def frequency_l1(restored: Tensor, clean: Tensor) -> Tensor:
 
     Returns:
         A scalar.
+
+    Raises:
+        FramesError: the shapes differ.
     """
-    spectrum = torch.fft.rfft2(restored - clean)
+    spectrum = torch.fft.rfft2(_difference(restored, clean))
     return 0.5 * (spectrum.real.abs().mean() + spectrum.imag.abs().mean())

@@ -64,15 +64,17 @@ def layered_pair(
     for i, photo in enumerate(photos):
         slant = 0.08 * largest * rng.uniform(-1, 1, 2)
         b, c = slant[0] / width, (slant[1] + (0.3 * levels[i] if i == 0 else 0)) / height
-        plane = _Plane(
-            float(max(levels[i] - b * width / 2 - c * height / 2, 0.0)), float(b), float(c)
-        )
+        # Everywhere on the texture the disparity stays between 0 and `largest`.
+        corners = [b * u + c * v for u in (0, width + margin) for v in (0, height)]
+        a = levels[i] - b * width / 2 - c * height / 2
+        a = max(min(a, largest - max(corners)), -min(corners))
+        plane = _Plane(float(a), float(b), float(c))
         texture = _cover(rng, photo, height, width + margin)
         shape = None if i == 0 else _shape(rng, height, width + margin)
         for view in range(2):
             left_x = x if view == 0 else plane.left_x(x, y)
             colour = cv2.remap(texture, left_x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-            disparity = np.maximum(plane.disparity(left_x, y), 0)
+            disparity = plane.disparity(left_x, y)
             if shape is None:
                 pair[view], depth[view] = colour, disparity
                 continue

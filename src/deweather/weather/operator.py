@@ -63,8 +63,17 @@ def generators(seed: int | Sequence[int], batch: int, stream: int) -> list[torch
     seeds = [seed + i for i in range(batch)] if isinstance(seed, int) else list(seed)
     if len(seeds) != batch:
         raise ConfigError(f"{len(seeds)} seeds for a batch of {batch}; give one each, or one int.")
-    mask = (1 << 63) - 1
-    return [torch.Generator().manual_seed((s * 1_000_003 + stream * 7919) & mask) for s in seeds]
+    return [torch.Generator().manual_seed(_mixed(s, stream)) for s in seeds]
+
+
+def _mixed(seed: int, stream: int) -> int:
+    """Hash seed and stream to 32 bits, all that torch's CPU generator looks at (SplitMix64)."""
+    z = (seed * 1024 + stream + 1) * 0x9E3779B97F4A7C15
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z &= (1 << 64) - 1
+        z = (z ^ (z >> shift)) * factor
+    z &= (1 << 64) - 1
+    return (z >> 32) ^ (z & 0xFFFFFFFF)
 
 
 def per_picture(value: Parameter, scene: Scene, name: str) -> Tensor:

@@ -22,7 +22,12 @@ _LUMA = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )  # ITU-T T.81, table K.1
-_CHROMA_FLAT = 99
+_CHROMA = (
+    (17, 18, 24, 47),
+    (18, 21, 26, 66),
+    (24, 26, 56, 99),
+    (47, 66, 99, 99),
+)  # table K.2; the rest of its 8x8 entries are 99
 
 
 class Sensor:
@@ -103,7 +108,9 @@ def jpeg_roundtrip(frames: Tensor, quality: Tensor) -> Tensor:
     dct[0] *= math.sqrt(0.5)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     luma = x.new_tensor(_LUMA)
-    tables = torch.stack([luma, luma.clamp_max(_CHROMA_FLAT), luma.clamp_max(_CHROMA_FLAT)])
+    chroma = torch.full_like(luma, 99)
+    chroma[:4, :4] = x.new_tensor(_CHROMA)
+    tables = torch.stack([luma, chroma, chroma])
     step = ((tables[None] * percent.view(b, 1, 1, 1) + 50) / 100).floor().clamp(1, 255)
     step = step.repeat_interleave(v, 0)[:, :, None, None]
     coefficients = (dct @ blocks @ dct.T / step).round() * step

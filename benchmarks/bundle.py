@@ -1,0 +1,136 @@
+"""Puts the weights of a run into the package: half precision, with a card.
+
+    python benchmarks/bundle.py RUN/weights.safetensors NAME --training "how long, on what" \
+        --commit HASH [--switch pool_window=80] [--sets ITS RAIN100L ...]
+
+The scores on the card come from benchmarks/results/quality.json; run `quality.py` after bundling, and
+this once more with the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from deweather.models import create_model
+from deweather.weights.cards import BUNDLED, Card
+from deweather.weights.files import load_weights, save_weights
+
+ROOT = Path(__file__).parents[1]
+SETS = {"haze": ["own haze", "its"], "rain": ["own rain", "rain100l", "rain100h"]}
+TRAINED_ON = [
+    "BSDS500 (209 photographs; non-commercial research)",
+    "Urban100 (100) and Sun-Hays80 (80), web photographs (rights of their owners)",
+    "KITTI (48 photographs and 21 pairs; CC BY-NC-SA 3.0)",
+    "Middlebury 2001-2014 (33 pairs; research use) and one SceneFlow pair",
+]
+LICENCE = (
+    "The file may be used and shared under CC BY-NC-SA 3.0, the strictest terms of the pictures "
+    "that it was trained on: non-commercial, name the source, share alike."
+)
+LIMITS = {
+    "haze": [
+        "Small network, short training on 437 photographs: dense fog is thinned, not removed.",
+        "Blue sky behind thick haze comes back grey: nothing in the picture tells its colour.",
+        "Judges the whole scene at about 0.3 megapixels; thin objects before fog keep a halo.",
+        "Strongly coloured light (sunset, street lamps) may be taken for coloured air.",
+    ],
+    "rain": [
+        "Trained on simulated rain only; real rain that is blurred or splashes stays in part.",
+        "Raindrops on the lens, snow and puddles are not removed.",
+        "Very dense overlaid rain (Rain100H) leaves smeared texture.",
+        "Fine bright vertical texture may be weakened.",
+    ],
+}
+
+
+def scores(task: str) -> list[dict[str, Any]]:
+    """Mean scores of the sets of this task."""
+    path = ROOT / "benchmarks/results/quality.json"
+    if not path.exists():
+        return []
+    quality = json.loads(path.read_text(encoding="utf-8"))
+    out = []
+    for name in SETS[task]:
+        entry = quality["sets"].get(name)
+        if entry:
+            out.append(
+                {
+                    "set": name,
+                    "protocol": quality["protocol"],
+                    "pictures": len(entry["cases"]),
+                    "before": round(entry["mean"]["before"], 2),
+                    "after": round(entry["mean"]["named"], 2),
+                }
+            )
+    return out
+
+
+def toml(card: dict[str, Any]) -> str:
+    """TOML of a card: scalars and lists, then tables; JSON strings are valid TOML strings."""
+    lines, tables = [], []
+    for key, value in card.items():
+        if isinstance(value, dict):
+            tables += [
+                f"\n[{key}]",
+                *(f"{k} = {json.dumps(v, indent=2)}" for k, v in value.items()),
+            ]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for item in value:
+                tables += [f"\n[[{key}]]", *(f"{k} = {json.dumps(v)}" for k, v in item.items())]
+        else:
+            text = json.dumps(value, indent=2) if isinstance(value, list) else json.dumps(value)
+            lines.append(f"{key} = {text}")
+    return "\n".join(lines + tables) + "\n"
+
+
+def main() -> None:
+    """Write the file and its card."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--training", required=True)
+    parser.add_argument("--commit", required=True)
+    parser.add_argument("--switch", action="append", default=[])
+    args = parser.parse_args()
+    network, header = load_weights(args.weights)
+    switches = {**header.switches, **dict(s.split("=", 1) for s in args.switch)}
+    switches = {k: yaml.safe_load(str(v)) for k, v in switches.items()}
+    bundled = create_model(header.model, **switches)
+    bundled.load_state_dict(network.state_dict())
+    path = BUNDLED / f"{args.name}.safetensors"
+    save_weights(
+        path, bundled, model=header.model, switches=switches, task=header.task, dtype=torch.float16
+    )
+    data = path.read_bytes()
+    card = {
+        "name": args.name,
+        "task": header.task,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+        "parameters": sum(p.numel() for p in bundled.parameters()),
+        "licence": LICENCE,
+        "recipe": f"recipes/{args.name}.yaml",
+        "commit": args.commit,
+        "training": args.training,
+        "limits": LIMITS[header.task],
+        "data": {
+            "sets": TRAINED_ON,
+            "licences": "see each set; the strictest are non-commercial",
+            "weather": "made on the fly by deweather.weather, clear scenes among them",
+        },
+        "scores": scores(header.task),
+    }
+    Card(**card)
+    (BUNDLED / f"{args.name}.toml").write_text(toml(card), encoding="utf-8")
+    print(f"{path.name}: {len(data) / 2**20:.2f} MiB, {card['sha256'][:12]}")
+
+
+if __name__ == "__main__":
+    main()

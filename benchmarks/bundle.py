@@ -31,8 +31,8 @@ TRAINED_ON = [
     "Middlebury 2001-2014 (33 pairs; research use) and one SceneFlow pair",
 ]
 LICENCE = (
-    "The file may be used and shared under CC BY-NC-SA 3.0, the strictest terms of the pictures "
-    "that it was trained on: non-commercial, name the source, share alike."
+    "Non-commercial research use, like the pictures that it was trained on; their own terms are "
+    "named with the sets."
 )
 LIMITS = {
     "haze": [

@@ -144,7 +144,20 @@ def test_the_share_of_a_change_fades_in(task):
     assert harm.strength(low, task) == 0
     assert harm.strength((low + high) / 2, task) == pytest.approx(0.5)
     assert harm.strength(high, task) == 1
-    assert harm.rms(torch.tensor([3.0, 4.0])) == pytest.approx(12.5**0.5)
+
+
+def test_broad_changes_count_for_haze_and_fine_ones_for_rain():
+    frames = torch.zeros(1, 2, 3, 96, 96)
+    broad = frames + 0.1
+    assert harm.size_of_change(frames, broad, "haze") == pytest.approx(0.1)
+    assert harm.size_of_change(frames, broad, "rain") == pytest.approx(0, abs=1e-6)
+    streaks = frames.clone()
+    streaks[..., ::8] = 0.1  # one column of eight
+    assert harm.size_of_change(frames, streaks, "haze") == pytest.approx(0.1 / 8**0.5)
+    fine = 0.1 * (7 / 64) ** 0.5
+    assert harm.size_of_change(frames, streaks, "rain") == pytest.approx(fine, rel=0.05)
+    tiny = torch.zeros(1, 1, 3, 1, 2)
+    assert harm.size_of_change(tiny, tiny + 0.1, "rain") == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("views", [1, 2])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deweather.image.frames import to_frames
 from deweather.models import Network
-from deweather.restore.harm import rms, strength
+from deweather.restore.harm import size_of_change, strength
 from deweather.restore.sizes import padded_forward
 from deweather.restore.tiles import TILE, restore_tiled
 
@@ -49,7 +49,7 @@ def derain(
 
 
 def _probe(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
-    """Root mean square of the network's change on pieces spread over the picture."""
+    """Size of the network's change on pieces spread over the picture."""
     height, width = views[0].shape[:2]
     changes = []
     for top in _starts(height):
@@ -58,7 +58,7 @@ def _probe(network: Network, views: Sequence[Pixels], device: torch.device) -> f
             frames = to_frames(piece).to(device)
             with torch.inference_mode():
                 image = padded_forward(network, frames).float().clamp(0, 1)
-            changes.append(rms(image - frames) ** 2)
+            changes.append(size_of_change(frames, image, "rain") ** 2)
     return float(np.mean(changes)) ** 0.5
 
 

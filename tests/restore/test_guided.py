@@ -18,8 +18,8 @@ OFFSET = np.array([0.05, 0.1, 0.02], np.float32)
 def test_recovers_an_affine_map_of_colour():
     source = textured(np.random.default_rng(0), 40, 60)
     maps = fit_affine(source, source @ MATRIX.T + OFFSET, eps=1e-8)
-    assert np.abs(maps[..., :3] - MATRIX[:, None, None]).max() < 1e-2
-    assert np.abs(maps[..., 3] - OFFSET[:, None, None]).max() < 1e-2
+    assert np.abs(maps[:, :3] - MATRIX[..., None, None]).max() < 1e-2
+    assert np.abs(maps[:, 3] - OFFSET[:, None, None]).max() < 1e-2
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("u1", 0.51 / 255), ("u2", 2e-3), ("f4", 2e-3)])

@@ -9,6 +9,7 @@ applied to the full picture, which keeps every detail that the reduction lost.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -36,7 +37,7 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
         eps: regularisation of the colour covariance.
 
     Returns:
-        (3, h, w, 4): for each output channel three factors and the offset.
+        (3, 4, h, w): for each output channel three factors and the offset.
     """
     side = (2 * radius + 1, 2 * radius + 1)
 
@@ -57,16 +58,18 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
     c00, c01, c02 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     c11, c12, c22 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
     inverse = 1 / (rr * c00 + rg * c01 + rb * c02)
-    maps = np.empty((3, *source.shape[:2], 4), np.float32)
+    maps = np.empty((3, 4, *source.shape[:2]), np.float32)
     for channel in range(3):
         cross = mean(source * target[..., channel, None]) - ms * mt[..., channel, None]
         x, y, z = cross[..., 0], cross[..., 1], cross[..., 2]
-        factors = maps[channel]
-        factors[..., 0] = (c00 * x + c01 * y + c02 * z) * inverse
-        factors[..., 1] = (c01 * x + c11 * y + c12 * z) * inverse
-        factors[..., 2] = (c02 * x + c12 * y + c22 * z) * inverse
-        factors[..., 3] = mt[..., channel] - np.einsum("hwk,hwk->hw", factors[..., :3], ms)
-        maps[channel] = mean(factors)
+        factors = (
+            (c00 * x + c01 * y + c02 * z) * inverse,
+            (c01 * x + c11 * y + c12 * z) * inverse,
+            (c02 * x + c12 * y + c22 * z) * inverse,
+        )
+        offset = mt[..., channel] - sum(f * ms[..., k] for k, f in enumerate(factors))
+        for k, plane in enumerate((*factors, offset)):
+            maps[channel, k] = mean(plane)
     return maps
 
 
@@ -74,34 +77,41 @@ def apply_affine(maps: Array, picture: NDArray[Any]) -> None:
     """Apply fitted maps, interpolated to the picture's size, to it in place, band by band.
 
     Args:
-        maps: (3, h, w, 4) of `fit_affine`.
+        maps: (3, 4, h, w) of `fit_affine`.
         picture: (H, W, 3), uint8, uint16, or floating in [0, 1]; clipped to its range.
     """
     height, width = picture.shape[:2]
     integer = np.issubdtype(picture.dtype, np.integer)
     peak = float(np.iinfo(picture.dtype).max) if integer else 1.0
+    scale = np.array([1, 1, 1, peak], np.float32)[None, :, None, None]  # offsets are in [0, 1]
+    scaled = maps * scale
     rows = max(1, _BAND // width)
-    for top in range(0, height, rows):
+
+    def work(top: int) -> None:
         band = picture[top : top + rows]
-        colours = band.astype(np.float32)
+        colours = [np.ascontiguousarray(band[..., k], dtype=np.float32) for k in range(3)]
         for channel in range(3):
-            m = _rows_of(maps[channel], top, band.shape[0], height, width)
-            value = m[..., 3] * peak
-            for k in range(3):
-                value += m[..., k] * colours[..., k]
+            *factors, value = _rows_of(scaled[channel], top, band.shape[0], height, width)
+            for factor, colour in zip(factors, colours, strict=True):
+                cv2.accumulateProduct(factor, colour, value)
             np.clip(value, 0, peak, out=value)
             if integer:
                 np.rint(value, out=value)
             band[..., channel] = value
 
+    # Bands share nothing, and numpy and OpenCV let go of the interpreter while they work.
+    with ThreadPoolExecutor(max(1, min(cv2.getNumThreads(), 8))) as pool:
+        for _ in pool.map(work, range(0, height, rows)):
+            pass
 
-def _rows_of(coarse: Array, top: int, rows: int, height: int, width: int) -> Array:
-    """Rows `top` to `top + rows` of `coarse` (h, w, 4) resized bilinearly to (height, width, 4)."""
-    h = coarse.shape[0]
+
+def _rows_of(coarse: Array, top: int, rows: int, height: int, width: int) -> list[Array]:
+    """Rows `top` to `top + rows` of planes (4, h, w) resized bilinearly to (height, width)."""
+    h = coarse.shape[1]
     y = (np.arange(top, top + rows, dtype=np.float32) + 0.5) * (h / height) - 0.5
     y = np.clip(y, 0, h - 1)
     low = np.floor(y).astype(np.int64)
     high = np.minimum(low + 1, h - 1)
-    share = (y - low)[:, None, None].astype(np.float32)
-    between = coarse[low] * (1 - share) + coarse[high] * share
-    return cv2.resize(between, (width, rows), interpolation=cv2.INTER_LINEAR)
+    share = (y - low)[None, :, None].astype(np.float32)
+    between = coarse[:, low] * (1 - share) + coarse[:, high] * share
+    return [cv2.resize(plane, (width, rows), interpolation=cv2.INTER_LINEAR) for plane in between]

@@ -1,4 +1,4 @@
-"""Takes haze and rain out of single pictures, video and rectified stereo pairs.
+"""Takes haze and rain out of single pictures and rectified stereo pairs.
 
 `deweather.restore("hazy.jpg")` gives a PIL image, `deweather.restore_pair("l.png", "r.png")` two of
 them that agree, `deweather.load("stereoirr-small.rain")` the network itself. `list_weights()` and

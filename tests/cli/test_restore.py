@@ -88,7 +88,7 @@ def test_a_second_run_skips_what_is_there(restore, tmp_path):
     assert result.exit_code == 0
     assert (out / "a.png").stat() == kept
     assert (out / "b.png").read_bytes() == content
-    assert f"{out}/a.png (already there, skipped)" in result.stdout
+    assert f"{out}/a.png (already there, skipped; --overwrite does it again)" in result.stdout
     assert result.stderr == "1 restored, 1 already there, 0 failed\n"
 
 

@@ -80,7 +80,7 @@ def test_no_durations(text):
     ("change", "message"),
     [
         ({"recipe": "gone.yaml"}, "cannot be read"),
-        ({"--data": "gone"}, "there is no such folder"),
+        ({"--data": "gone"}, "does not exist"),
         ({"--max-time": "soon"}, "is no time"),
         ({"--max-steps": "0"}, "--max-steps"),
         ({"--device": "abacus"}, "expected one of"),
@@ -115,4 +115,4 @@ def test_a_run_trains_and_resumes(workshop):
         assert ran.stdout.endswith("r/weights.safetensors\n")
     _, header = load_weights(workshop / "r/weights.safetensors")
     assert (header.model, header.task) == ("stereoirr-tiny", "haze")
-    assert "Restor" in ran.stderr  # Lightning says from which checkpoint it goes on
+    assert "resuming" in ran.stderr  # Lightning says from which checkpoint it goes on

@@ -196,3 +196,25 @@ def test_restore_can_be_called_whatever_was_imported_first(first):
         f"import deweather; {first}; assert callable(deweather.restore); deweather.restore.Restorer"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unchanged_file_is_copied(files, tmp_path, monkeypatch):
+    for task in harm.THRESHOLDS:
+        monkeypatch.setitem(harm.THRESHOLDS, task, (10.0, 20.0))
+    source = tmp_path / "a.jpg"
+    Image.fromarray(picture()).save(source, quality=30)
+    auto = Restorer("auto", weights=files, device="cpu")
+    written = auto.restore(source, tmp_path / "b.jpg")
+    assert written.read_bytes() == source.read_bytes()
+    other = auto.restore(source, tmp_path / "b.png")
+    with Image.open(other) as image:
+        assert image.format == "PNG"
+
+
+def test_devices_may_be_torch_devices(files):
+    for device in (torch.device("cpu"), None, "auto"):
+        assert Restorer("rain", weights=files[0], device=device).device.type in (
+            "cpu",
+            "cuda",
+            "mps",
+        )

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from deweather.errors import ConfigError
 from deweather.train.recipe import Recipe
 from deweather.train.run import train
 from deweather.weights.files import load_weights
@@ -82,3 +83,31 @@ def test_training_lowers_the_loss_on_one_batch(pictures):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_run_of_another_recipe_is_not_resumed(pictures, tmp_path):
+    out = tmp_path / "run"
+    train(recipe("rain", steps=2), pictures, out, accelerator="cpu")
+    with pytest.raises(ConfigError, match=r"weather.*fresh"):
+        train(recipe("haze", steps=2), pictures, out, accelerator="cpu")
+    train(recipe("rain", steps=4), pictures, out, accelerator="cpu")  # longer is fine
+    path = train(recipe("haze", steps=2), pictures, out, resume=False, accelerator="cpu")
+    assert load_weights(path)[1].task == "haze"
+
+
+def test_what_cannot_be_trained_is_said_before_it_starts(pictures, tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.patch = 33.*multiples of 8"):
+        train(recipe(patch=33), pictures, tmp_path / "run", accelerator="cpu")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is a file"):
+        train(recipe(), pictures, tmp_path / "file", accelerator="cpu")
+
+
+def test_an_interrupt_is_passed_on(pictures, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deweather.train.task.RestorationTask.training_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(), pictures, tmp_path / "run", accelerator="cpu")

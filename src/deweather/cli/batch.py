@@ -22,8 +22,10 @@ from deweather.errors import DeweatherError
 from deweather.image import (
     OutputFormat,
     Picture,
+    copy_picture,
     join_side_by_side,
     read_picture,
+    same_pixels,
     split_side_by_side,
     write_picture,
 )
@@ -114,14 +116,35 @@ def _restore(
         pictures = loading.result()
         outcome.height, outcome.width = pictures[0].pixels.shape[:2]
         restored = _restored(job, pictures, restorer)
-        for target, picture, pixels in zip(job.targets, pictures, restored, strict=True):
+        files = zip(job.targets, job.sources, pictures, restored, strict=True)
+        for target, source, picture, pixels in files:
             # Of a pair that was cut short one file may be there: only the other one is written.
             if overwrite or not target.is_file():
-                write_picture(target, picture, pixels, format=format, overwrite=overwrite)
+                _write(target, source, picture, pixels, format=format, overwrite=overwrite)
         outcome.notes = _notes(pictures)
     except Exception as error:  # also a lack of memory, or a driver that gives up
         outcome.status, outcome.error = "failed", _reason(error, job)
     return outcome
+
+
+def _write(
+    target: Path,
+    source: Path,
+    picture: Picture,
+    pixels: Array,
+    *,
+    format: OutputFormat,
+    overwrite: bool,
+) -> None:
+    """Write a result; where nothing was changed, and the format stays, the file itself is kept."""
+    unchanged = same_pixels(pixels, picture.pixels)
+    if unchanged and target.suffix.lower() == source.suffix.lower():
+        copy_picture(source, target, overwrite=overwrite)
+        picture.info.notes[:] = ["Nothing was removed, the file is a copy."]
+        return
+    write_picture(target, picture, pixels, format=format, overwrite=overwrite)
+    if unchanged:
+        picture.info.note("Nothing was removed.")
 
 
 def _restored(job: Job, pictures: list[Picture], restorer: Restorer) -> list[Array]:

@@ -48,7 +48,7 @@ def describe(outcome: Outcome) -> str:
         return f"{names}: failed: {one_line(outcome.error)}"
     targets = " + ".join(one_line(target) for target in outcome.job.targets)
     if outcome.status == "skipped":
-        return f"{names} -> {targets} (already there, skipped)"
+        return f"{names} -> {targets} (already there, skipped; --overwrite does it again)"
     notes = "".join(f" [{one_line(note)}]" for note in outcome.notes)
     return f"{names} -> {targets} ({outcome.seconds:.1f} s){notes}"
 
@@ -67,7 +67,7 @@ def _json(outcome: Outcome) -> None:
         {
             "source": str(job.sources[0]),
             "right": str(job.sources[1]) if len(job.sources) == 2 else None,
-            "outputs": [str(target) for target in job.targets],
+            "outputs": [] if outcome.status == "failed" else [str(t) for t in job.targets],
             "status": outcome.status,
             "seconds": round(outcome.seconds, 3),
             "width": outcome.width,

@@ -53,7 +53,8 @@ def train(
 
     plan = read_recipe(recipe)
     if not data.is_dir():
-        raise ConfigError(f"--data {data}: there is no such folder. Name one of clean pictures.")
+        what = "is a file" if data.exists() else "does not exist"
+        raise ConfigError(f"--data {data} {what}; name a folder of clean pictures.")
     for package in ("lightning", "tensorboard"):
         if find_spec(package) is None:
             raise MissingExtraError(package, "train")

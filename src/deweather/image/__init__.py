@@ -4,7 +4,15 @@ The names here need numpy and Pillow. What needs torch is imported from its own 
 `deweather.image.frames` (arrays to tensors and back) and `deweather.image.transfer` (sRGB curve).
 """
 
-from deweather.image.files import MAX_PIXELS, OutputFormat, output_name, read_picture, write_picture
+from deweather.image.files import (
+    MAX_PIXELS,
+    OutputFormat,
+    copy_picture,
+    output_name,
+    read_picture,
+    same_pixels,
+    write_picture,
+)
 from deweather.image.folders import (
     Found,
     FoundPair,
@@ -27,12 +35,14 @@ __all__ = [
     "OutputFormat",
     "Picture",
     "PictureInfo",
+    "copy_picture",
     "find_pictures",
     "join_side_by_side",
     "match_pairs",
     "output_name",
     "plan_outputs",
     "read_picture",
+    "same_pixels",
     "split_side_by_side",
     "write_picture",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,40 @@ def write_picture(
     except (ValueError, MemoryError) as error:
         raise PictureError(f"{target}: cannot be written ({error}).") from error
     return target
+
+
+def copy_picture(
+    source: str | os.PathLike[str], path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Copy a picture file byte by byte: for a picture in which nothing was changed.
+
+    Compressing it once more would only make it worse. The file appears under its name only once it
+    is complete.
+
+    Raises:
+        PictureError: if the target exists, or source or target cannot be used.
+    """
+    target = Path(path)
+    try:
+        if not overwrite and os.path.lexists(target):
+            raise PictureError("the file exists. Choose another name or ask to overwrite it.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _open_regular(os.fsdecode(source)) as original, _replacing(target) as file:
+            shutil.copyfileobj(original, file)
+    except PictureError as error:
+        raise PictureError(f"{target}: {error}") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PictureError(f"{target}: cannot be written ({reason}).") from error
+    return target
+
+
+def same_pixels(one: Array, other: Array) -> bool:
+    """Whether two pictures (H, W, 3) are equal; compared in bands, which needs little memory."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    starts = range(0, one.shape[0], 256)
+    return all(bool((one[y : y + 256] == other[y : y + 256]).all()) for y in starts)
 
 
 def output_name(path: Path, format: OutputFormat) -> Path:

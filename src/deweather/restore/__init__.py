@@ -13,18 +13,23 @@ __all__ = ["Restorer", "Weather", "check_pair", "restore", "restore_pair"]
 
 
 @lru_cache(maxsize=4)
-def _shared(weather: Weather) -> Restorer:
-    return Restorer(weather)
+def _shared(weather: Weather, device: str) -> Restorer:
+    return Restorer(weather, device=device)
 
 
 def restore(
-    source: Any, out: Any = None, *, weather: Weather = "auto", overwrite: bool = False
+    source: Any,
+    out: Any = None,
+    *,
+    weather: Weather = "auto",
+    device: str = "auto",
+    overwrite: bool = False,
 ) -> Any:
     """Restore one picture with the bundled weights; see `Restorer.restore`.
 
     The networks are loaded at the first call and kept.
     """
-    return _shared(weather).restore(source, out, overwrite=overwrite)
+    return _shared(weather, str(device)).restore(source, out, overwrite=overwrite)
 
 
 def restore_pair(
@@ -33,10 +38,11 @@ def restore_pair(
     out: Any = None,
     *,
     weather: Weather = "auto",
+    device: str = "auto",
     overwrite: bool = False,
 ) -> tuple[Any, Any]:
     """Restore a rectified pair with the bundled weights; see `Restorer.restore_pair`."""
-    return _shared(weather).restore_pair(left, right, out, overwrite=overwrite)
+    return _shared(weather, str(device)).restore_pair(left, right, out, overwrite=overwrite)
 
 
 class _CallableRoom(ModuleType):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deweather.errors import ConfigError, FramesError
-from deweather.image import read_picture, write_picture
+from deweather.image import copy_picture, read_picture, same_pixels, write_picture
 
 Pixels = NDArray[Any]
 
@@ -66,6 +67,9 @@ def _from_file(path: str | PathLike[str]) -> Canvas:
     picture = read_picture(path)
 
     def write(restored: Pixels, out: str | PathLike[str], overwrite: bool) -> Any:
+        same_kind = Path(out).suffix.lower() == Path(path).suffix.lower()
+        if same_kind and same_pixels(restored, picture.pixels):
+            return copy_picture(path, out, overwrite=overwrite)
         return write_picture(out, picture, restored, overwrite=overwrite)
 
     def finish(restored: Pixels) -> Image.Image:
@@ -119,10 +123,14 @@ def _from_array(array: NDArray[Any]) -> Canvas:
     shape, dtype = array.shape, array.dtype
     floating = np.issubdtype(dtype, np.floating)
     if array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (1, 3, 4)) or 0 in shape:
-        raise FramesError(f"array has shape {shape}; expected (H, W), (H, W, 3) or (H, W, 4).")
+        raise FramesError(
+            f"array has shape {shape}; expected (H, W), (H, W, 3) or (H, W, 4), none of them 0."
+        )
     if dtype not in (np.uint8, np.uint16) and not floating:
         raise FramesError(f"array has dtype {dtype}; expected uint8, uint16 or floating in [0, 1].")
-    if floating and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+    if floating and not np.isfinite(array).all():
+        raise FramesError("array has values that are nan or infinite; remove them.")
+    if floating and not (array.min() >= 0 and array.max() <= 1):
         raise FramesError(
             f"array has values from {array.min()} to {array.max()}; floating pictures are in [0, 1]."
         )

@@ -9,13 +9,14 @@ from deweather.errors import ConfigError
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of a name; `auto` takes CUDA, then Apple's GPU, then the CPU.
+def pick_device(name: str | torch.device | None = "auto") -> torch.device:
+    """The device of a name; `auto` (or None) takes CUDA, then Apple's GPU, then the CPU.
 
     Raises:
         ConfigError: no such name (CUDA may carry a number, `cuda:1`), or this machine has no such
             device.
     """
+    name = "auto" if name is None else str(name)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from deweather.errors import ConfigError, PairError
+from deweather.errors import ConfigError, FramesError, PairError
 from deweather.image import Picture
 from deweather.image.frames import check_frames, from_frames, to_frames
 from deweather.models import Network
@@ -49,7 +49,7 @@ class Restorer:
         weather: "auto" takes off rain, then haze, and leaves pictures alone that hardly change by
             that; "haze" or "rain" does one of the two in any case.
         weights: bundled names or files to use instead of the bundled ones of their task.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps", or a torch device.
         tile: side of the tiles for rain, in pixels; None takes a default.
 
     Raises:
@@ -63,7 +63,7 @@ class Restorer:
         weather: Weather = "auto",
         *,
         weights: str | Path | Sequence[str | Path] = (),
-        device: str = "auto",
+        device: str | torch.device | None = "auto",
         tile: int | None = None,
     ) -> None:
         """Load the networks onto the device."""
@@ -175,6 +175,11 @@ class Restorer:
 
     def _restore_tensor(self, frames: Tensor) -> Tensor:
         shape = frames.shape
+        if frames.ndim not in (3, 4, 5) or 0 in shape or shape[-3] != 3:
+            raise FramesError(
+                f"source has shape {tuple(shape)}; expected (3, H, W), (B, 3, H, W) or "
+                "(B, V, 3, H, W), none of them 0."
+            )
         five = frames.reshape(-1, 1, *shape[-3:]) if frames.ndim in (3, 4) else frames
         check_frames(five, views={1, 2}, name="source")
         out = [

@@ -15,11 +15,13 @@ from typing import Any
 
 import lightning
 import torch
+import yaml
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Subset
 
 from deweather.data import SceneBatches, SceneLibrary
+from deweather.errors import ConfigError
 from deweather.metrics import psnr
 from deweather.train.recipe import Recipe
 from deweather.train.task import RestorationTask
@@ -101,6 +103,9 @@ class Keep(Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Write `weights.safetensors`, and every so often `snapshots/STEP.safetensors`."""
         write_weights(pl_module, self.out / "weights.safetensors")
+        loss = trainer.callback_metrics.get("loss", torch.tensor(float("nan")))
+        steps = pl_module.recipe.steps
+        logger.info("step %d of %d: loss %.4f", trainer.global_step, steps, loss)
         if (trainer.current_epoch + 1) % self.every == 0:
             folder = self.out / "snapshots"
             folder.mkdir(exist_ok=True)
@@ -118,6 +123,28 @@ def write_weights(task: RestorationTask, path: Path) -> Path:
         task=task.recipe.weather.kind,
     )
     return path
+
+
+def claim_folder(out: Path, recipe: Recipe, resume: bool) -> None:
+    """Make the run's folder and note the recipe in it; only its number of steps may change later.
+
+    Raises:
+        ConfigError: `out` is a file, or its checkpoint belongs to another recipe.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder for the run.")
+    out.mkdir(parents=True, exist_ok=True)
+    note = out / "recipe.yaml"
+    plan = recipe.model_dump(mode="json")
+    if resume and note.exists():
+        before = yaml.safe_load(note.read_text(encoding="utf-8"))
+        differing = [k for k in plan if k not in ("name", "steps") and plan[k] != before.get(k)]
+        if differing:
+            raise ConfigError(
+                f"{out} holds a run of another recipe (other: {', '.join(differing)}); "
+                "name another folder, or start over with --fresh."
+            )
+    note.write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
 
 
 def train(
@@ -144,10 +171,25 @@ def train(
         workers: processes that read and crop pictures.
         accelerator: Lightning's name of the device: auto, cpu, gpu, mps.
         progress: show a bar.
+
+    Raises:
+        ConfigError: the recipe does not fit the network or the pictures, or `out` is a file or
+            holds the run of another recipe.
+        KeyboardInterrupt: it was interrupted; the last checkpoint stays.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     d, every = recipe.data, recipe.checkpoint_every
+    task = RestorationTask(recipe)
+    multiple = task.network.needs.multiple
+    if d.patch % multiple:
+        raise ConfigError(
+            f"data.patch = {d.patch}; {recipe.model.name} takes multiples of {multiple}."
+        )
+    checkpoint = out / "last.ckpt"
+    resume = resume and checkpoint.exists()
+    claim_folder(out, recipe, resume)
+    if resume:
+        logger.info("resuming from %s", checkpoint)
     batches = SceneBatches(
         SceneLibrary.read(data),
         patch=d.patch,
@@ -159,7 +201,8 @@ def train(
         seed=recipe.seed,
     )
     steps = min(recipe.steps, max_steps or recipe.steps)
-    task = RestorationTask(recipe)
+    # Lightning's own notes (devices found, advice, advertisements) are not this run's.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     callbacks: list[Any] = [
         Panels(batches, every=max(1, 500 // every)),
         Keep(out, every=max(1, 1000 // every)),
@@ -183,13 +226,16 @@ def train(
         enable_model_summary=False,
         log_every_n_steps=min(20, every),
     )
-    checkpoint = out / "last.ckpt"
     with warnings.catch_warnings():
         for message in _NOT_OURS:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(
-            task,
-            datamodule=SceneModule(batches, every, workers),
-            ckpt_path=str(checkpoint) if resume and checkpoint.exists() else None,
-        )
+        try:
+            trainer.fit(
+                task,
+                datamodule=SceneModule(batches, every, workers),
+                ckpt_path=str(checkpoint) if resume else None,
+            )
+        except SystemExit as stopped:  # what Lightning makes of an interrupt
+            raise KeyboardInterrupt from stopped
+    logger.info("%d of %d steps are done", task.global_step, recipe.steps)
     return write_weights(task, out / "weights.safetensors")

@@ -154,6 +154,8 @@ def _draw_picture(
         return (torch.zeros(0),) * 4
     lam = 4.1 * rate**-0.21
     per_volume = _DENSITY / lam * math.exp(-lam * SMALLEST)
+    if per_volume <= 0:  # a drizzle so fine that no drop is large enough to be drawn
+        return (torch.zeros(0),) * 4
     reach = min(REACH, (NEAR**3 + 3 * focal**2 * _CROWDING / per_volume) ** (1 / 3))
     volume = views * wide * high / focal**2 * (reach**3 - NEAR**3) / 3
     mean = torch.tensor(per_volume * volume)

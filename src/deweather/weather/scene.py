@@ -43,6 +43,9 @@ class Scene:
             raise FramesError(
                 f"disparity has shape {tuple(self.disparity.shape)}; expected {(b, v, 1, h, w)}."
             )
+        if bool((self.disparity < 0).any()):
+            least = float(self.disparity.min())
+            raise FramesError(f"disparity goes down to {least:g} pixels; it is never negative.")
         for name in ("focal_length", "baseline"):
             shape = tuple(getattr(self, name).shape)
             if shape != (b,):

@@ -18,7 +18,7 @@ from deweather.restore.sizes import padded_forward
 
 Pixels = NDArray[Any]
 
-WORKING_PIXELS = 300_000
+WORKING_PIXELS = 250_000
 """Pixels of the reduced picture: the network sees the whole scene, at a scale that it was trained on."""
 
 
@@ -28,7 +28,8 @@ def dehaze(
     """Take haze out of the views of one picture or pair.
 
     A large picture is reduced for the network; its answer is carried back by local colour-affine
-    maps, see `deweather.restore.guided`.
+    maps, see `deweather.restore.guided`. A small one takes the same way: the maps cannot follow the
+    grid of JPEG blocks, which a network makes visible.
 
     Args:
         network: on `device`, in eval mode.
@@ -50,8 +51,6 @@ def dehaze(
     if share == 0:
         return [view.copy() for view in views]
     image = torch.lerp(frames, image, share)
-    if scale == 1:
-        return from_frames(image, views[0].dtype)
     results = []
     sources = from_frames(frames, np.float32)
     targets = from_frames(image, np.float32)

@@ -23,6 +23,13 @@ def restorer(files):
     return Restorer("auto", weights=files, device="cpu")
 
 
+def raise_thresholds(monkeypatch):
+    """Let nothing count as weather."""
+    monkeypatch.setattr("deweather.restore.haze.HAZE", (10.0, 20.0))
+    for name in ("STREAKS", "VEIL"):
+        monkeypatch.setattr(f"deweather.restore.rain.{name}", (10.0, 20.0))
+
+
 def picture(height=40, width=56, seed=0):
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -138,26 +145,29 @@ def test_large_pictures_keep_their_detail(files, monkeypatch):
     assert np.abs(np.diff(out.astype(int), axis=1)).mean() > 15  # not blurred by the reduction
 
 
-@pytest.mark.parametrize("task", ["haze", "rain"])
-def test_the_share_of_a_change_fades_in(task):
-    low, high = harm.THRESHOLDS[task]
-    assert harm.strength(low, task) == 0
-    assert harm.strength((low + high) / 2, task) == pytest.approx(0.5)
-    assert harm.strength(high, task) == 1
+@pytest.mark.parametrize("thresholds", [harm.HAZE, harm.STREAKS, harm.VEIL])
+def test_the_share_of_a_change_fades_in(thresholds):
+    low, high = thresholds
+    assert harm.fade(low, thresholds) == 0
+    assert harm.fade((low + high) / 2, thresholds) == pytest.approx(0.5)
+    assert harm.fade(high, thresholds) == 1
+    assert harm.rms(torch.tensor([3.0, 4.0])) == pytest.approx(12.5**0.5)
 
 
-def test_broad_changes_count_for_haze_and_fine_ones_for_rain():
+def test_streaks_are_told_from_veil():
     frames = torch.zeros(1, 2, 3, 96, 96)
-    broad = frames + 0.1
-    assert harm.size_of_change(frames, broad, "haze") == pytest.approx(0.1)
-    assert harm.size_of_change(frames, broad, "rain") == pytest.approx(0, abs=1e-6)
     streaks = frames.clone()
     streaks[..., ::8] = 0.1  # one column of eight
-    assert harm.size_of_change(frames, streaks, "haze") == pytest.approx(0.1 / 8**0.5)
-    fine = 0.1 * (7 / 64) ** 0.5
-    assert harm.size_of_change(frames, streaks, "rain") == pytest.approx(fine, rel=0.05)
-    tiny = torch.zeros(1, 1, 3, 1, 2)
-    assert harm.size_of_change(tiny, tiny + 0.1, "rain") == pytest.approx(0, abs=1e-6)
+    both = streaks + 0.2
+    assert harm.rms(harm.broad(frames + 0.2)) == pytest.approx(0.2)
+    only_fine = harm.blend(frames, both, 1.0, 0.0)
+    assert harm.rms(only_fine) == pytest.approx(0.1 * (7 / 64) ** 0.5, rel=0.1)
+    only_broad = harm.blend(frames, both, 0.0, 1.0)
+    assert float(only_broad.mean()) == pytest.approx(float(both.mean()), rel=0.02)
+    assert only_broad.std() < 0.2 * both.std()
+    assert torch.allclose(harm.blend(frames, both, 1.0, 1.0), both)
+    assert torch.allclose(only_fine + only_broad, both, atol=1e-6)
+    assert harm.broad(torch.ones(1, 1, 3, 1, 2)).shape == (1, 1, 3, 1, 2)
 
 
 @pytest.mark.parametrize("views", [1, 2])
@@ -166,8 +176,7 @@ def test_auto_leaves_alone_what_hardly_changes(files, monkeypatch, views, size):
     pictures = [picture(*size, seed=v) for v in range(views)]
     auto = Restorer("auto", weights=files, device="cpu")
     assert not np.array_equal(auto.restore_views(pictures)[0], pictures[0])
-    for task in harm.THRESHOLDS:
-        monkeypatch.setitem(harm.THRESHOLDS, task, (10.0, 20.0))
+    raise_thresholds(monkeypatch)
     for after, before in zip(auto.restore_views(pictures), pictures, strict=True):
         assert np.array_equal(after, before)
         assert after is not before
@@ -199,8 +208,7 @@ def test_restore_can_be_called_whatever_was_imported_first(first):
 
 
 def test_an_unchanged_file_is_copied(files, tmp_path, monkeypatch):
-    for task in harm.THRESHOLDS:
-        monkeypatch.setitem(harm.THRESHOLDS, task, (10.0, 20.0))
+    raise_thresholds(monkeypatch)
     source = tmp_path / "a.jpg"
     Image.fromarray(picture()).save(source, quality=30)
     auto = Restorer("auto", weights=files, device="cpu")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deweather.image.frames import from_frames, to_frames
 from deweather.models import Network
 from deweather.restore.guided import apply_affine, fit_affine
-from deweather.restore.harm import size_of_change, strength
+from deweather.restore.harm import HAZE, fade, rms
 from deweather.restore.sizes import padded_forward
 
 Pixels = NDArray[Any]
@@ -47,7 +47,7 @@ def dehaze(
     frames = to_frames(small).to(device)
     with torch.inference_mode():
         image = padded_forward(network, frames).float().clamp(0, 1)
-    share = strength(size_of_change(frames, image, "haze"), "haze") if careful else 1.0
+    share = fade(rms(image - frames), HAZE) if careful else 1.0
     if share == 0:
         return [view.copy() for view in views]
     image = torch.lerp(frames, image, share)

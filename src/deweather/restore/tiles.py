@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from deweather.image.frames import from_frames, to_frames
 from deweather.models import Network
+from deweather.restore.harm import blend
 from deweather.restore.sizes import padded_forward
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def restore_tiled(
     device: torch.device,
     *,
     tile: int = TILE,
-    share: float = 1.0,
+    shares: tuple[float, float] = (1.0, 1.0),
 ) -> list[Pixels]:
     """Restore the views of one picture or pair; halves the tiles when memory runs out.
 
@@ -98,7 +99,8 @@ def restore_tiled(
         device: where the tiles are worked on.
         tile: side of a tile, pixels; the strips of a pair are as wide as the picture and hold as
             many pixels.
-        share: how much of the network's change is made, in [0, 1].
+        shares: how much of the fine and of the broad part of the network's change is made, in
+            [0, 1], see `deweather.restore.harm.blend`.
 
     Returns:
         New arrays of the same shapes and dtypes.
@@ -108,7 +110,7 @@ def restore_tiled(
     """
     while True:
         try:
-            return _restore(network, views, device, tile, share)
+            return _restore(network, views, device, tile, shares)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -130,7 +132,11 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def _restore(
-    network: Network, views: Sequence[Pixels], device: torch.device, tile: int, share: float
+    network: Network,
+    views: Sequence[Pixels],
+    device: torch.device,
+    tile: int,
+    shares: tuple[float, float],
 ) -> list[Pixels]:
     """One attempt with tiles of this size."""
     needs = network.needs
@@ -147,7 +153,7 @@ def _restore(
     pending: list[NDArray[np.float32]] = []
     bands = spans(height, rows, overlap, needs.multiple)
     for i, band in enumerate(bands):
-        parts = _restore_band(network, views, device, band, columns, share)
+        parts = _restore_band(network, views, device, band, columns, shares)
         for part, before in zip(parts, pending, strict=False):
             part[: len(before)] += before
         # Later bands touch nothing above their start, so those rows are complete.
@@ -164,7 +170,7 @@ def _restore_band(
     device: torch.device,
     band: Span,
     columns: Sequence[Span],
-    share: float,
+    shares: tuple[float, float],
 ) -> list[NDArray[np.float32]]:
     """Restore one row of tiles: a weighted array (h, W, 3) for each view."""
     height, width = band.stop - band.start, views[0].shape[1]
@@ -173,7 +179,7 @@ def _restore_band(
         cut = [v[band.start : band.stop, column.start : column.stop] for v in views]
         frames = to_frames(cut).to(device)
         with torch.inference_mode():
-            image = torch.lerp(frames, padded_forward(network, frames).float(), share)
+            image = blend(frames, padded_forward(network, frames).float(), *shares)
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
         for view, tile in zip(out, from_frames(image, np.float32), strict=True):
             view[:, column.start : column.stop] += tile * weight

@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--rain", default="stereoirr-small.rain")
     parser.add_argument("--haze", default="stereoirr-small.haze")
     parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--name", default="quality")
     args = parser.parse_args()

@@ -128,9 +128,17 @@ def speed_summary(speed: dict[str, Any]) -> str:
 def robustness() -> str:
     """Bad files and interrupted runs, in words."""
     bad, interrupted = read("bad_files"), read("interrupted")
+    wrong = sum(len(kill["wrong"]) for kill in interrupted["kills"])
+    changed = "changed" if interrupted["inputs_changed"] else "unchanged"
+    verdict = {True: "passed", False: "failed"}
     return (
-        f"- {bad['summary']} (`benchmarks/bad_files.py`)\n"
-        f"- {interrupted['summary']} (`benchmarks/interrupted.py`)"
+        f"- Bad files: {verdict[bad['passed']]}. {bad['kinds']} kinds (empty, cut off, damaged, "
+        "renamed, bombs, folders, links to nothing, ...); each is reported with its name and its "
+        "reason, and the good pictures beside them are restored (`benchmarks/bad_files.py`).\n"
+        f"- Interrupted runs: {verdict[interrupted['passed']]}. {len(interrupted['kills'])} runs "
+        f"killed at random moments, {interrupted['killed_while_writing']} of them while writing: "
+        f"{wrong} wrong or incomplete outputs, inputs {changed}; "
+        "the next run completes each batch (`benchmarks/interrupted.py`)."
     )
 
 

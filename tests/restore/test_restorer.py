@@ -26,7 +26,7 @@ def restorer(files):
 def raise_thresholds(monkeypatch):
     """Let nothing count as weather."""
     monkeypatch.setattr("deweather.restore.haze.HAZE", (10.0, 20.0))
-    for name in ("STREAKS", "VEIL"):
+    for name in ("STREAKS", "DENSE"):
         monkeypatch.setattr(f"deweather.restore.rain.{name}", (10.0, 20.0))
 
 
@@ -145,7 +145,7 @@ def test_large_pictures_keep_their_detail(files, monkeypatch):
     assert np.abs(np.diff(out.astype(int), axis=1)).mean() > 15  # not blurred by the reduction
 
 
-@pytest.mark.parametrize("thresholds", [harm.HAZE, harm.STREAKS, harm.VEIL])
+@pytest.mark.parametrize("thresholds", [harm.HAZE, harm.STREAKS, harm.DENSE])
 def test_the_share_of_a_change_fades_in(thresholds):
     low, high = thresholds
     assert harm.fade(low, thresholds) == 0
@@ -168,6 +168,16 @@ def test_streaks_are_told_from_veil():
     assert torch.allclose(harm.blend(frames, both, 1.0, 1.0), both)
     assert torch.allclose(only_fine + only_broad, both, atol=1e-6)
     assert harm.broad(torch.ones(1, 1, 3, 1, 2)).shape == (1, 1, 3, 1, 2)
+
+
+def test_only_the_darkening_of_bright_details_counts_as_rain():
+    clean = torch.full((1, 1, 3, 96, 96), 0.5)
+    rainy = clean.clone()
+    rainy[..., ::8] = 0.9
+    assert harm.darkened_streaks(rainy, clean) == pytest.approx(0.35 / 8**0.5, rel=0.05)
+    assert harm.darkened_streaks(clean, clean - 0.2) == pytest.approx(0, abs=1e-6)
+    stronger = 0.5 + 1.5 * (rainy - rainy.mean())  # what lifting a veil does
+    assert harm.darkened_streaks(rainy, stronger) < 0.02
 
 
 @pytest.mark.parametrize("views", [1, 2])

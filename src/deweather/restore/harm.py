@@ -4,10 +4,11 @@ A network that was shown clear pictures still changes them a little. The size of
 pictures from those in bad weather, so up to a threshold nothing is changed, from another on
 everything is, and between them the change fades in.
 
-Haze changes whole areas, so for haze the change counts as it is. Rain is fine structure; what a rain
-network changes in broad areas is veil, which dry pictures may seem to have, too. So for rain the fine
-part of the change decides: a little of it is enough to take the streaks away, and only plenty of it,
-certain rain, lets the veil go with them.
+Haze changes whole areas, so for haze the change counts as it is. Streaks are bright details, and
+taking them away darkens bright details, while lifting a veil makes all details stronger. So for rain
+only the darkening of what is brighter than its surroundings counts. A little of it is enough for the
+fine part of the change to be made. Its broad part, the veil, is left to the haze network, which sees
+the whole scene, unless streaks are so dense that they brighten the picture by themselves.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ HAZE = (0.03, 0.05)
 """Root mean square of the change by a haze network, in sRGB units, up to which it is dropped and from
 which it is kept whole. These and the following were chosen on training scenes and real rain."""
 
-STREAKS = (0.006, 0.010)
-"""The same for the fine part of the change by a rain network: what becomes of that part."""
+STREAKS = (0.004, 0.007)
+"""Size of the darkening by a rain network: what becomes of the fine part of its change."""
 
-VEIL = (0.014, 0.022)
-"""And again for the fine part: what becomes of the broad part."""
+DENSE = (0.03, 0.06)
+"""The same: what becomes of the broad part."""
 
 _NEIGHBOURHOOD = 33  # pixels
 
@@ -59,3 +60,15 @@ def blend(frames: Tensor, image: Tensor, fine_share: float, broad_share: float) 
     change = image - frames
     wide = broad(change)
     return frames + fine_share * (change - wide) + broad_share * wide
+
+
+def darkened_streaks(frames: Tensor, image: Tensor) -> float:
+    """Root mean square of how far details brighter than their surroundings were darkened.
+
+    Args:
+        frames: (B, V, 3, H, W), what a rain network was given.
+        image: the same shape, what it gave back.
+    """
+    change = image - frames
+    fine, detail = change - broad(change), frames - broad(frames)
+    return rms(fine.clamp_max(0) * (detail > 0))

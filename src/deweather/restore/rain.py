@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deweather.image.frames import to_frames
 from deweather.models import Network
-from deweather.restore.harm import STREAKS, VEIL, broad, fade, rms
+from deweather.restore.harm import DENSE, STREAKS, darkened_streaks, fade
 from deweather.restore.sizes import padded_forward
 from deweather.restore.tiles import TILE, restore_tiled
 
@@ -44,15 +44,15 @@ def derain(
     """
     shares = (1.0, 1.0)
     if careful:
-        fine = _probe(network, views, device)
-        shares = (fade(fine, STREAKS), fade(fine, VEIL))
+        size = _probe(network, views, device)
+        shares = (fade(size, STREAKS), fade(size, DENSE))
     if shares == (0, 0):
         return [view.copy() for view in views]
     return restore_tiled(network, views, device, tile=tile or TILE, shares=shares)
 
 
 def _probe(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
-    """Root mean square of the fine part of the change, on pieces spread over the picture."""
+    """Size of the darkened streaks on pieces spread over the picture."""
     height, width = views[0].shape[:2]
     changes = []
     for top in _starts(height):
@@ -60,8 +60,8 @@ def _probe(network: Network, views: Sequence[Pixels], device: torch.device) -> f
             piece = [v[top : top + _PROBE, left : left + _PROBE] for v in views]
             frames = to_frames(piece).to(device)
             with torch.inference_mode():
-                change = padded_forward(network, frames).float().clamp(0, 1) - frames
-            changes.append(rms(change - broad(change)) ** 2)
+                image = padded_forward(network, frames).float().clamp(0, 1)
+            changes.append(darkened_streaks(frames, image) ** 2)
     return float(np.mean(changes)) ** 0.5
 
 

@@ -39,13 +39,17 @@ LIMITS = {
         "Small network, short training on 437 photographs: dense fog is thinned, not removed.",
         "Blue sky behind thick haze comes back grey: nothing in the picture tells its colour.",
         "Judges the whole scene at about 0.3 megapixels; thin objects before fog keep a halo.",
-        "Strongly coloured light (sunset, street lamps) may be taken for coloured air.",
+        "Orange dust and other strongly coloured air is not recognised.",
+        "A flat grey surface (calm sea, a low sun in smog) may be taken for thick air and blackened.",
     ],
     "rain": [
         "Trained on simulated rain only; real rain that is blurred or splashes stays in part.",
         "Raindrops on the lens, snow and puddles are not removed.",
         "Very dense overlaid rain (Rain100H) leaves smeared texture.",
         "Fine bright vertical texture may be weakened.",
+        "Judges the veil of rain by its neighbourhood alone and darkens smooth grey surfaces in "
+        "light rain, in pairs more than in single pictures; `auto` leaves the veil to the haze "
+        "weights.",
     ],
 }
 

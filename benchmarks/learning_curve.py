@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--haze", type=Path)
     parser.add_argument("--rain", type=Path)
-    parser.add_argument("--count", type=int, default=6)
+    parser.add_argument("--count", type=int, default=3)
     parser.add_argument("--window", type=int, default=80)
     args = parser.parse_args()
     curves = {}

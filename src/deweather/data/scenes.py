@@ -154,7 +154,7 @@ class SceneBatches(Dataset[Scene]):
         seed: int,
     ) -> None:
         """Keep the library and the sampling parameters."""
-        self.library, self.patch, self.views, self.length = library, patch, views, length
+        self.clean, self.patch, self.views, self.length = library, patch, views, length
         self.stereo_share, self.layered_share = stereo_share, layered_share
         self.scales, self.seed = scales, seed
         if views < (2 if stereo_share > 0 else 1):
@@ -183,7 +183,7 @@ class SceneBatches(Dataset[Scene]):
         return Scene(frames, disparity.unsqueeze(2), focal, depth * median / focal)
 
     def _mono(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        photo = self.library.photos[int(rng.integers(len(self.library.photos)))]
+        photo = self.clean.photos[int(rng.integers(len(self.clean.photos)))]
         crop, _ = self._crop(rng, [photo])
         disparity = made_up_disparity(rng, crop[0]) * 40
         if rng.random() < 0.5:
@@ -192,13 +192,13 @@ class SceneBatches(Dataset[Scene]):
 
     def _stereo(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         if rng.random() < self.layered_share:
-            chosen = rng.integers(len(self.library.photos), size=int(rng.integers(1, 5)))
-            photos = [self.library.photos[int(i)] for i in chosen]
+            chosen = rng.integers(len(self.clean.photos), size=int(rng.integers(1, 5)))
+            photos = [self.clean.photos[int(i)] for i in chosen]
             pair, disparity = layered_pair(
                 rng, photos, self.patch, self.patch, rng.uniform(0.05, 0.4) * self.patch
             )
         else:
-            source = self.library.pairs[int(rng.integers(len(self.library.pairs)))]
+            source = self.clean.pairs[int(rng.integers(len(self.clean.pairs)))]
             maps = list(source.disparity.astype(np.float32))
             pair, disparity = self._crop(rng, list(source.pair), maps)
         if rng.random() < 0.5:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from deweather.errors import ConfigError
+from deweather.errors import ConfigError, WeightsError
 from deweather.train.recipe import Recipe
 from deweather.train.run import train
 from deweather.weights.files import load_weights
@@ -55,6 +55,23 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(pictures, tmp_path):
     assert any(not torch.equal(half[k], expected[k]) for k in expected)
     for name, tensor in expected.items():
         assert torch.equal(resumed[name], tensor), name
+
+
+def test_a_run_can_start_from_the_weights_of_another(pictures, tmp_path):
+    first = train(recipe(), pictures, tmp_path / "a", accelerator="cpu")
+    second = recipe()
+    model = second.model.model_copy(update={"weights": str(first)})
+    slow = second.optimizer.model_copy(update={"rate": 1e-9})
+    second = second.model_copy(update={"model": model, "optimizer": slow})
+    last = load_file(train(second, pictures, tmp_path / "b", max_steps=2, accelerator="cpu"))
+    for name, tensor in load_file(first).items():
+        torch.testing.assert_close(last[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_weights_to_start_from_must_exist_and_fit(pictures, tmp_path):
+    model = recipe().model.model_copy(update={"weights": "stereoirr-small.rain"})
+    with pytest.raises(WeightsError, match="does not fit stereoirr-tiny"):
+        train(recipe().model_copy(update={"model": model}), pictures, tmp_path, accelerator="cpu")
 
 
 def test_max_time_stops_at_a_checkpoint(pictures, tmp_path):

@@ -240,6 +240,15 @@ def test_drops_show_a_wide_field_and_the_sky(brightness):
     )
 
 
+def test_streaks_can_be_scaled_and_left_out():
+    s = scene(h=48, w=64, focal=60.0, depth=40.0)
+    full, half, none = (Rain(60.0, streaks=k)(s, 1) for k in (1.0, 0.5, 0.0))
+    torch.testing.assert_close(half.record["rain.opacity"], full.record["rain.opacity"] / 2)
+    assert not none.record["rain.opacity"].any()
+    assert torch.equal(none.record["rain.transmission"], full.record["rain.transmission"])
+    assert (none.frames - s.frames).abs().mean() > 1e-3  # the veil is still there
+
+
 def test_rain_brightens_what_is_dark_and_veils_what_is_far():
     s = scene(h=40, w=40, focal=100.0, depth=400.0)
     out = Rain(80.0)(s, 0).frames

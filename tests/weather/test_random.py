@@ -51,6 +51,23 @@ def test_haze_is_no_rain():
     assert torch.isfinite(example.record["haze.visibility"]).all()
 
 
+def test_the_veil_can_be_left_to_others():
+    """Without streaks the target is what came in, however misty; it is never the clean scene."""
+    s = batch_of(scenes(64))
+    example = random_rain(s, 3, clear_share=0.1, haze_share=0.1, keep_veil=True)
+    whole = random_rain(s, 3, clear_share=0.1, haze_share=0.1)
+    assert torch.equal(example.degraded, whole.degraded)
+    streaks = [v for k, v in example.record.items() if k.startswith("streaks")]
+    overlaid = torch.stack([v.flatten(1).amax(1) for v in streaks]).amax(0)
+    dry = (example.record["rain.rate"] == 0) & (overlaid == 0)
+    assert 3 < dry.sum() < 32
+    assert (example.target[dry] - example.degraded[dry]).abs().mean() < 0.01  # the camera's noise
+    misty = (example.record["rain.transmission"].amin((1, 2, 3, 4)) < 0.9) & ~dry
+    assert misty.any()
+    apart = (example.target - s.frames).abs().mean((1, 2, 3, 4))
+    assert (apart[misty] > 0.01).all()
+
+
 @makers
 @pytest.mark.parametrize("share", [0.2, 0.5])
 def test_shares_are_kept(make, share):

@@ -236,8 +236,11 @@ def mirror_pair(
 
 
 def photometric(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Change exposure and colour a little, the same in all views: (B, V, 3, H, W), sRGB."""
+    """Change exposure and colour, the same in all views: (B, V, 3, H, W), sRGB."""
     b = frames.shape[0]
+    saturation = torch.from_numpy(rng.uniform(0.6, 1.6, (b, 1, 1, 1, 1))).float()
+    grey = frames.mean(2, keepdim=True)
+    frames = grey + (frames - grey) * saturation
     gamma = torch.from_numpy(np.exp(rng.uniform(-0.35, 0.35, (b, 1, 1, 1, 1)))).float()
     gain = torch.from_numpy(rng.uniform(0.9, 1.05, (b, 1, 3, 1, 1))).float()
     return ((frames.clamp_min(1e-4) ** gamma) * gain).clamp(0, 1)

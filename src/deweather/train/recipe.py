@@ -24,6 +24,9 @@ class ModelSection(_Section):
 
     name: str
     switches: dict[str, Any] = Field(default_factory=dict)
+    weights: str | None = Field(
+        None, description="bundled name or file to start from; null starts at random"
+    )
 
 
 class DataSection(_Section):
@@ -45,6 +48,10 @@ class WeatherSection(_Section):
 
     kind: Literal["haze", "rain"]
     clear_share: float = Field(0.2, ge=0, le=1, description="share of pictures in clear weather")
+    keep_veil: bool = Field(
+        False,
+        description="rain: take off the streaks alone, leave mist and veil to the haze network",
+    )
 
 
 class LossSection(_Section):

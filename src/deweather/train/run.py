@@ -190,6 +190,8 @@ def train(
     claim_folder(out, recipe, resume)
     if resume:
         logger.info("resuming from %s", checkpoint)
+    elif recipe.model.weights is not None:
+        task.start_from(recipe.model.weights)
     batches = SceneBatches(
         SceneLibrary.read(data),
         patch=d.patch,

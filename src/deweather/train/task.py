@@ -14,6 +14,8 @@ from deweather.losses import charbonnier, frequency_l1
 from deweather.models import Network, create_model
 from deweather.train.recipe import Recipe
 from deweather.weather import Example, Scene, random_haze, random_rain
+from deweather.weights.cards import find_weights
+from deweather.weights.files import fill
 
 
 class RestorationTask(lightning.LightningModule):
@@ -30,11 +32,19 @@ class RestorationTask(lightning.LightningModule):
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.network, multi_avg_fn=average)
 
+    def start_from(self, weights: str) -> None:
+        """Take the weights of a file, or bundled ones, instead of random ones."""
+        for network in (self.network, self.average.module):
+            fill(network, find_weights(weights), self.recipe.model.name)
+
     def example(self, scene: Scene, seed: int) -> Example:
         """Put the recipe's weather into a batch of clean scenes."""
         weather = self.recipe.weather
-        make = {"haze": random_haze, "rain": random_rain}[weather.kind]
-        return make(scene, seed, clear_share=weather.clear_share)
+        if weather.kind == "haze":
+            return random_haze(scene, seed, clear_share=weather.clear_share)
+        return random_rain(
+            scene, seed, clear_share=weather.clear_share, keep_veil=weather.keep_veil
+        )
 
     def training_step(self, scene: Scene, index: int) -> Tensor:
         """One step on one batch; the weather's seed follows from the step."""

@@ -67,6 +67,7 @@ class Rain:
         exposure: exposure time in seconds.
         brightness: radiance of drops relative to the mean of blurred scene and sky.
         veil: scale of the extinction by drops that are not drawn one by one; 0 leaves it out.
+        streaks: scale of the opacity of those that are; 0 leaves them out.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Rain:
         exposure: Parameter = 1 / 250,
         brightness: Parameter = 1.0,
         veil: Parameter = 1.0,
+        streaks: Parameter = 1.0,
     ) -> None:
         """Check the parameters that are plain numbers."""
         if not isinstance(rate, Tensor):
@@ -83,14 +85,16 @@ class Rain:
         if not isinstance(exposure, Tensor):
             require(exposure > 0, "exposure", exposure, "seconds > 0")
         self.rate, self.wind, self.exposure = rate, wind, exposure
-        self.brightness, self.veil = brightness, veil
+        self.brightness, self.veil, self.streaks = brightness, veil, streaks
 
     def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
         """Let it rain. Records rate, and the opacity of the streaks (B, V, 1, H, W)."""
         b, v, _, h, w = scene.frames.shape
         rate = per_picture(self.rate, scene, "rate")
         exposure = per_picture(self.exposure, scene, "exposure")
-        drops = self._draw(scene, rate.tolist(), exposure, generators(seed, b, stream=2))
+        streaks = per_picture(self.streaks, scene, "streaks")
+        drawn = torch.where(streaks > 0, rate, 0.0).tolist()
+        drops = self._draw(scene, drawn, exposure, generators(seed, b, stream=2))
         opacity = 1 - torch.exp(-_optical_thickness(scene, drops, exposure)).view(b, v, 1, h, w)
         light = srgb_to_linear(scene.frames)
         sky = _sky(light)
@@ -99,6 +103,7 @@ class Rain:
         transmission = torch.exp(-scene.depth() * beta.view(b, 1, 1, 1, 1))
         light = koschmieder(light, transmission, sky)
         brightness = per_picture(self.brightness, scene, "brightness").view(b, 1, 1, 1, 1)
+        opacity = opacity * streaks.view(b, 1, 1, 1, 1)
         drop_light = brightness * 0.5 * (_wide_field(light) + sky[:, None, :, None, None])
         light = light + (drop_light - light) * opacity
         record = {"rain.rate": rate, "rain.opacity": opacity, "rain.transmission": transmission}

@@ -54,8 +54,8 @@ def plausible_airlight(scene: Scene, u: Tensor) -> Tensor:
     """
     luma = scene.frames.new_tensor([0.299, 0.587, 0.114]).view(1, 1, 3, 1, 1)
     bright = (scene.frames * luma).sum(2)[..., ::4, ::4].flatten(1).quantile(0.95, dim=1)
-    grey = (bright * _uniform(u[0], 0.88, 1.15)).clamp(0.55, 1.0)
-    tint = (u[1:4] - 0.5) * _uniform(u[4] ** 3, 0.02, 0.2)
+    grey = (bright * _uniform(u[0], 0.8, 1.15)).clamp(0.5, 1.0)
+    tint = (u[1:4] - 0.5) * _uniform(u[4] ** 3, 0.02, 0.3)
     return (grey[:, None] + tint.T).clamp(0, 1)
 
 
@@ -85,13 +85,20 @@ def random_rain(
     seed: int | Sequence[int] = 0,
     clear_share: float = 0.15,
     haze_share: float = 0.05,
+    keep_veil: bool = False,
 ) -> Example:
     """Physical rain with its veil and mist, overlaid streaks light and heavy, or no rain at all.
 
-    `haze_share` of the pictures are hazy and dry: haze is not rain, so their target is what came
-    in.
+    Args:
+        scene: clean scenes.
+        seed: of the batch, or one of each picture.
+        clear_share: share of the pictures without any weather.
+        haze_share: share of those that are hazy and dry. Haze is not rain, so their target is what
+            came in.
+        keep_veil: the target lacks the streaks alone and keeps mist and veil, which only a view of
+            the whole scene can tell.
     """
-    u = _draws(seed, scene, 22, 30)
+    u = _draws(seed, scene, 22, 31)
     clear = u[0] < clear_share
     hazy = (u[0] >= clear_share) & (u[0] < clear_share + haze_share)
     wet = ~(clear | hazy)
@@ -103,11 +110,13 @@ def random_rain(
     misty = hazy | (physical & (u[4] < 0.7))
     airlight = plausible_airlight(scene, u[[5, 29, 9, 7, 10]])
     mist = Haze(torch.where(misty, visibility, torch.inf), airlight)
+    rate = torch.where(physical, 8 * 25 ** u[6], 0.0)
     rain = Rain(
-        torch.where(physical, 8 * 25 ** u[6], 0.0),
+        rate,
         wind=_uniform(u[7], -5, 5),
         exposure=1 / (60 * 16 ** u[8]),
         brightness=_uniform(u[9], 0.9, 2.2),
+        streaks=3 ** u[30],
     )
     operators: list[Operator] = [mist, rain]
     base = _uniform(u[10], -35, 35) * u[11]
@@ -133,7 +142,12 @@ def random_rain(
             )
         )
     operators.append(_sensor(u[27], u[28]))
-    return _example(scene, operators, seed, clear | hazy)
+    example = _example(scene, operators, seed, clear | hazy)
+    if keep_veil:
+        veiled = Compose([mist, Rain(rate, streaks=0.0)])(scene, seed).frames
+        untouched = (clear | hazy).view(-1, 1, 1, 1, 1)
+        example.target = torch.where(untouched, example.degraded, veiled)
+    return example
 
 
 def _sensor(u: Tensor, v: Tensor) -> Sensor:

@@ -90,6 +90,17 @@ def load_weights(path: str | Path) -> tuple[Network, Header]:
     """
     header = read_header(path)
     network = create_model(header.model, **header.switches)
+    fill(network, path, header.model)
+    return network.eval().to(memory_format=torch.channels_last), header  # type: ignore[call-overload]
+
+
+def fill(network: torch.nn.Module, path: str | Path, name: str) -> None:
+    """Put the weights of a file into a network, called `name` in errors.
+
+    Raises:
+        WeightsError: as `read_header`, or names or shapes do not fit the network.
+    """
+    read_header(path)
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     expected = network.state_dict()
@@ -97,11 +108,10 @@ def load_weights(path: str | Path) -> tuple[Network, Header]:
     wrong = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]
     if missing or extra or wrong:
         raise WeightsError(
-            f"{path}: does not fit {header.model}; missing {sorted(missing)[:5]}, "
+            f"{path}: does not fit {name}; missing {sorted(missing)[:5]}, "
             f"unexpected {sorted(extra)[:5]}, misshapen {sorted(wrong)[:5]}."
         )
     network.load_state_dict(state)
-    return network.eval().to(memory_format=torch.channels_last), header  # type: ignore[call-overload]
 
 
 def load(weights: str | Path) -> Network:

@@ -142,6 +142,7 @@ def _write(
         copy_picture(source, target, overwrite=overwrite)
         picture.info.notes[:] = ["Nothing was removed, the file is a copy."]
         return
+    picture.put(pixels)
     write_picture(target, picture, pixels, format=format, overwrite=overwrite)
     if unchanged:
         picture.info.note("Nothing was removed.")

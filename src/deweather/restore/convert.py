@@ -20,7 +20,7 @@ Pixels = NDArray[Any]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Canvas:
     """Pixels to restore, and the way back to the caller's kind.
 
@@ -42,6 +42,7 @@ class Canvas:
             raise ConfigError(
                 f"out = {str(out)!r} goes with a path; save the returned picture instead."
             )
+        self.pixels = restored  # lets go of the input before the encoder asks for memory
         return self.write(restored, out, overwrite)
 
 
@@ -70,6 +71,7 @@ def _from_file(path: str | PathLike[str]) -> Canvas:
         same_kind = Path(out).suffix.lower() == Path(path).suffix.lower()
         if same_kind and same_pixels(restored, picture.pixels):
             return copy_picture(path, out, overwrite=overwrite)
+        picture.put(restored)
         return write_picture(out, picture, restored, overwrite=overwrite)
 
     def finish(restored: Pixels) -> Image.Image:

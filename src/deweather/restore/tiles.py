@@ -1,14 +1,14 @@
 """Restoring a picture in overlapping tiles: bounded memory at any size, no seams.
 
 The picture stays where it is, in its own dtype; only tiles become floats. Overlaps are blended with
-raised cosines whose weights add up to one. Rows of tiles are worked from top to bottom, and a row of
-the picture is written as soon as no later tile touches it.
+raised cosines whose weights add up to one. Tiles are worked from left to right and from top to
+bottom; what no later tile touches is written at once, and only overlaps are held as floats.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,18 +150,24 @@ def _restore(
     if needs.tile_overlap is None:
         rows = height + needs.multiple
     results = [np.empty_like(view) for view in views]
-    pending: list[NDArray[np.float32]] = []
+    pending = [np.zeros((0, width, 3), np.float32) for _ in views]
     bands = spans(height, rows, overlap, needs.multiple)
     for i, band in enumerate(bands):
-        parts = _restore_band(network, views, device, band, columns, shares)
-        for part, before in zip(parts, pending, strict=False):
-            part[: len(before)] += before
-        # Later bands touch nothing above their start, so those rows are complete.
-        done = bands[i + 1].start - band.start if i + 1 < len(bands) else band.stop - band.start
-        for result, part in zip(results, parts, strict=True):
-            _store(result[band.start : band.start + done], part[:done])
-        pending = [part[done:] for part in parts]
+        done = _complete(bands, i)
+        kept = [np.empty((band.stop - band.start - done, width, 3), np.float32) for _ in views]
+        for left, right, parts in _restore_band(network, views, device, band, columns, shares):
+            for result, part, above, below in zip(results, parts, pending, kept, strict=True):
+                part[: len(above)] += above[:, left:right]
+                _store(result[band.start : band.start + done, left:right], part[:done])
+                below[:, left:right] = part[done:]
+        pending = kept
     return results
+
+
+def _complete(tiles: Sequence[Span], index: int) -> int:
+    """How many rows (or columns) of a tile no later tile touches."""
+    stop = tiles[index + 1].start if index + 1 < len(tiles) else tiles[index].stop
+    return stop - tiles[index].start
 
 
 def _restore_band(
@@ -171,19 +177,27 @@ def _restore_band(
     band: Span,
     columns: Sequence[Span],
     shares: tuple[float, float],
-) -> list[NDArray[np.float32]]:
-    """Restore one row of tiles: a weighted array (h, W, 3) for each view."""
-    height, width = band.stop - band.start, views[0].shape[1]
-    out = [np.zeros((height, width, 3), np.float32) for _ in views]
-    for column in columns:
+) -> Iterator[tuple[int, int, list[NDArray[np.float32]]]]:
+    """Restore one row of tiles from left to right.
+
+    Yields:
+        First and last column of a part that is complete across, and its weighted values, an array
+        (h, columns, 3) for each view. Only the overlap with the next tile is held back.
+    """
+    height = band.stop - band.start
+    pending = [np.zeros((height, 0, 3), np.float32) for _ in views]
+    for j, column in enumerate(columns):
         cut = [v[band.start : band.stop, column.start : column.stop] for v in views]
         frames = to_frames(cut).to(device)
         with torch.inference_mode():
             image = blend(frames, padded_forward(network, frames).float(), *shares)
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
-        for view, tile in zip(out, from_frames(image, np.float32), strict=True):
-            view[:, column.start : column.stop] += tile * weight
-    return out
+        parts = [tile * weight for tile in from_frames(image, np.float32)]
+        for part, before in zip(parts, pending, strict=True):
+            part[:, : before.shape[1]] += before
+        done = _complete(columns, j)
+        yield column.start, column.start + done, [part[:, :done] for part in parts]
+        pending = [part[:, done:].copy() for part in parts]
 
 
 def _store(target: Pixels, values: NDArray[np.float32]) -> None:

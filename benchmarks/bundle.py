@@ -23,7 +23,7 @@ from deweather.weights.cards import BUNDLED, Card
 from deweather.weights.files import load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
-SETS = {"haze": ["own haze", "its"], "rain": ["own rain", "rain100l", "rain100h"]}
+SETS = {"haze": ["own haze", "its"], "rain": ["own streaks", "rain100l", "rain100h"]}
 TRAINED_ON = [
     "BSDS500 (209 photographs; non-commercial research)",
     "Urban100 (100) and Sun-Hays80 (80), web photographs (rights of their owners)",
@@ -120,7 +120,7 @@ def main() -> None:
         "size": len(data),
         "parameters": sum(p.numel() for p in bundled.parameters()),
         "licence": LICENCE,
-        "recipe": f"recipes/{args.name}.yaml",
+        "recipe": f"recipes/{args.name}.second.yaml",
         "commit": args.commit,
         "training": args.training,
         "limits": LIMITS[header.task],

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SETS = {
     "own haze": "own haze, pairs",
-    "own rain": "own rain, pairs",
+    "own rain": "own rain and its veil, pairs",
+    "own streaks": "own rain, streaks alone, pairs",
     "rain100l": "Rain100L (20)",
     "rain100h": "Rain100H (20)",
     "its": "RESIDE ITS (4)",

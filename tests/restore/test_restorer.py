@@ -26,8 +26,7 @@ def restorer(files):
 def raise_thresholds(monkeypatch):
     """Let nothing count as weather."""
     monkeypatch.setattr("deweather.restore.haze.HAZE", (10.0, 20.0))
-    for name in ("STREAKS", "DENSE"):
-        monkeypatch.setattr(f"deweather.restore.rain.{name}", (10.0, 20.0))
+    monkeypatch.setattr("deweather.restore.rain.STREAKS", (10.0, 20.0))
 
 
 def picture(height=40, width=56, seed=0):
@@ -145,7 +144,7 @@ def test_large_pictures_keep_their_detail(files, monkeypatch):
     assert np.abs(np.diff(out.astype(int), axis=1)).mean() > 15  # not blurred by the reduction
 
 
-@pytest.mark.parametrize("thresholds", [harm.HAZE, harm.STREAKS, harm.DENSE])
+@pytest.mark.parametrize("thresholds", [harm.HAZE, harm.STREAKS])
 def test_the_share_of_a_change_fades_in(thresholds):
     low, high = thresholds
     assert harm.fade(low, thresholds) == 0
@@ -154,19 +153,11 @@ def test_the_share_of_a_change_fades_in(thresholds):
     assert harm.rms(torch.tensor([3.0, 4.0])) == pytest.approx(12.5**0.5)
 
 
-def test_streaks_are_told_from_veil():
-    frames = torch.zeros(1, 2, 3, 96, 96)
-    streaks = frames.clone()
+def test_the_broad_part_of_a_change_is_its_local_mean():
+    streaks = torch.zeros(1, 2, 3, 96, 96)
     streaks[..., ::8] = 0.1  # one column of eight
-    both = streaks + 0.2
-    assert harm.rms(harm.broad(frames + 0.2)) == pytest.approx(0.2)
-    only_fine = harm.blend(frames, both, 1.0, 0.0)
-    assert harm.rms(only_fine) == pytest.approx(0.1 * (7 / 64) ** 0.5, rel=0.1)
-    only_broad = harm.blend(frames, both, 0.0, 1.0)
-    assert float(only_broad.mean()) == pytest.approx(float(both.mean()), rel=0.02)
-    assert only_broad.std() < 0.2 * both.std()
-    assert torch.allclose(harm.blend(frames, both, 1.0, 1.0), both)
-    assert torch.allclose(only_fine + only_broad, both, atol=1e-6)
+    assert harm.rms(harm.broad(streaks * 0 + 0.2)) == pytest.approx(0.2)
+    assert harm.rms(streaks - harm.broad(streaks)) == pytest.approx(0.1 * (7 / 64) ** 0.5, rel=0.1)
     assert harm.broad(torch.ones(1, 1, 3, 1, 2)).shape == (1, 1, 3, 1, 2)
 
 

@@ -5,10 +5,8 @@ pictures from those in bad weather, so up to a threshold nothing is changed, fro
 everything is, and between them the change fades in.
 
 Haze changes whole areas, so for haze the change counts as it is. Streaks are bright details, and
-taking them away darkens bright details, while lifting a veil makes all details stronger. So for rain
-only the darkening of what is brighter than its surroundings counts. A little of it is enough for the
-fine part of the change to be made. Its broad part, the veil, is left to the haze network, which sees
-the whole scene, unless streaks are so dense that they brighten the picture by themselves.
+taking them away darkens bright details, while a network that takes off noise or lifts a veil changes
+others, too. So for rain only the darkening of what is brighter than its surroundings counts.
 """
 
 from __future__ import annotations
@@ -23,10 +21,7 @@ which it is kept whole. These and the following were chosen on training scenes a
 checking sets of benchmarks/quality.py in view: scores of `auto` there are a little optimistic."""
 
 STREAKS = (0.004, 0.007)
-"""Size of the darkening by a rain network: what becomes of the fine part of its change."""
-
-DENSE = (0.03, 0.06)
-"""The same: what becomes of the broad part."""
+"""The same for the darkening by a rain network."""
 
 _NEIGHBOURHOOD = 33  # pixels
 
@@ -52,15 +47,6 @@ def broad(change: Tensor) -> Tensor:
         reach = (kernel[0] // 2, kernel[1] // 2)
         flat = F.avg_pool2d(flat, kernel, 1, reach, count_include_pad=False)
     return flat.view(change.shape)
-
-
-def blend(frames: Tensor, image: Tensor, fine_share: float, broad_share: float) -> Tensor:
-    """Make only shares of the fine and the broad part of a change: (B, V, 3, H, W)."""
-    if fine_share == broad_share:
-        return torch.lerp(frames, image, fine_share)
-    change = image - frames
-    wide = broad(change)
-    return frames + fine_share * (change - wide) + broad_share * wide
 
 
 def darkened_streaks(frames: Tensor, image: Tensor) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deweather.image.frames import to_frames
 from deweather.models import Network
-from deweather.restore.harm import DENSE, STREAKS, darkened_streaks, fade
+from deweather.restore.harm import STREAKS, darkened_streaks, fade
 from deweather.restore.sizes import padded_forward
 from deweather.restore.tiles import TILE, restore_tiled
 
@@ -42,13 +42,10 @@ def derain(
     Returns:
         New arrays of the same shapes and dtypes.
     """
-    shares = (1.0, 1.0)
-    if careful:
-        size = _probe(network, views, device)
-        shares = (fade(size, STREAKS), fade(size, DENSE))
-    if shares == (0, 0):
+    share = fade(_probe(network, views, device), STREAKS) if careful else 1.0
+    if share == 0:
         return [view.copy() for view in views]
-    return restore_tiled(network, views, device, tile=tile or TILE, shares=shares)
+    return restore_tiled(network, views, device, tile=tile or TILE, share=share)
 
 
 def _probe(network: Network, views: Sequence[Pixels], device: torch.device) -> float:

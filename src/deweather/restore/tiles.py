@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from deweather.image.frames import from_frames, to_frames
 from deweather.models import Network
-from deweather.restore.harm import blend
 from deweather.restore.sizes import padded_forward
 
 logger = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ def restore_tiled(
     device: torch.device,
     *,
     tile: int = TILE,
-    shares: tuple[float, float] = (1.0, 1.0),
+    share: float = 1.0,
 ) -> list[Pixels]:
     """Restore the views of one picture or pair; halves the tiles when memory runs out.
 
@@ -99,8 +98,7 @@ def restore_tiled(
         device: where the tiles are worked on.
         tile: side of a tile, pixels; the strips of a pair are as wide as the picture and hold as
             many pixels.
-        shares: how much of the fine and of the broad part of the network's change is made, in
-            [0, 1], see `deweather.restore.harm.blend`.
+        share: how much of the network's change is made, in [0, 1].
 
     Returns:
         New arrays of the same shapes and dtypes.
@@ -110,7 +108,7 @@ def restore_tiled(
     """
     while True:
         try:
-            return _restore(network, views, device, tile, shares)
+            return _restore(network, views, device, tile, share)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -136,7 +134,7 @@ def _restore(
     views: Sequence[Pixels],
     device: torch.device,
     tile: int,
-    shares: tuple[float, float],
+    share: float,
 ) -> list[Pixels]:
     """One attempt with tiles of this size."""
     needs = network.needs
@@ -155,7 +153,7 @@ def _restore(
     for i, band in enumerate(bands):
         done = _complete(bands, i)
         kept = [np.empty((band.stop - band.start - done, width, 3), np.float32) for _ in views]
-        for left, right, parts in _restore_band(network, views, device, band, columns, shares):
+        for left, right, parts in _restore_band(network, views, device, band, columns, share):
             for result, part, above, below in zip(results, parts, pending, kept, strict=True):
                 part[: len(above)] += above[:, left:right]
                 _store(result[band.start : band.start + done, left:right], part[:done])
@@ -176,7 +174,7 @@ def _restore_band(
     device: torch.device,
     band: Span,
     columns: Sequence[Span],
-    shares: tuple[float, float],
+    share: float,
 ) -> Iterator[tuple[int, int, list[NDArray[np.float32]]]]:
     """Restore one row of tiles from left to right.
 
@@ -190,7 +188,7 @@ def _restore_band(
         cut = [v[band.start : band.stop, column.start : column.stop] for v in views]
         frames = to_frames(cut).to(device)
         with torch.inference_mode():
-            image = blend(frames, padded_forward(network, frames).float(), *shares)
+            image = torch.lerp(frames, padded_forward(network, frames).float(), share)
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
         parts = [tile * weight for tile in from_frames(image, np.float32)]
         for part, before in zip(parts, pending, strict=True):

@@ -11,7 +11,6 @@ others, too. So for rain only the darkening of what is brighter than its surroun
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

@@ -47,9 +47,7 @@ LIMITS = {
         "Raindrops on the lens, snow and puddles are not removed.",
         "Very dense overlaid rain (Rain100H) leaves smeared texture.",
         "Fine bright vertical texture may be weakened.",
-        "Judges the veil of rain by its neighbourhood alone and darkens smooth grey surfaces in "
-        "light rain, in pairs more than in single pictures; `auto` leaves the veil to the haze "
-        "weights.",
+        "Takes streaks alone: mist and the veil of distant drops are left to the haze weights.",
     ],
 }
 

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 
 from deweather.errors import ConfigError, FramesError, PairError, PictureError, UnknownNameError
+from deweather.models import Needs, Network, Restoration
 from deweather.restore import Restorer, harm
+from deweather.restore.rain import derain
 from tests.restore.networks import weights_file
 
 
@@ -162,13 +164,35 @@ def test_the_broad_part_of_a_change_is_its_local_mean():
 
 
 def test_only_the_darkening_of_bright_details_counts_as_rain():
-    clean = torch.full((1, 1, 3, 96, 96), 0.5)
+    clean = torch.full((1, 1, 3, 96, 128), 0.5)
     rainy = clean.clone()
     rainy[..., ::8] = 0.9
-    assert harm.darkened_streaks(rainy, clean) == pytest.approx(0.35 / 8**0.5, rel=0.05)
-    assert harm.darkened_streaks(clean, clean - 0.2) == pytest.approx(0, abs=1e-6)
+    blocks = harm.darkened_streaks(rainy, clean)
+    assert blocks.shape == (12,)
+    assert float(blocks.median()) == pytest.approx(0.35 / 8**0.5, rel=0.05)
+    assert harm.darkened_streaks(clean, clean - 0.2).max() < 1e-6
     stronger = 0.5 + 1.5 * (rainy - rainy.mean())  # what lifting a veil does
-    assert harm.darkened_streaks(rainy, stronger) < 0.02
+    assert harm.darkened_streaks(rainy, stronger).max() < 0.03
+    assert harm.darkened_streaks(rainy[..., :5, :3], clean[..., :5, :3]).shape == (1,)
+
+
+class Sweeps(Network):
+    """Takes everything above a grey for rain."""
+
+    @property
+    def needs(self):
+        return Needs(multiple=1, minimum=1, tile_overlap=0, whole_rows=False)
+
+    def forward(self, frames):
+        return Restoration(frames.clamp_max(0.4))
+
+
+@pytest.mark.parametrize(("share", "swept"), [(1.0, True), (0.7, True), (0.3, False)])
+def test_what_fills_a_part_of_the_picture_is_no_rain(share, swept):
+    striped = np.full((512, 512, 3), 100, np.uint8)
+    striped[:, : int(512 * share) : 7] = 230
+    (out,) = derain(Sweeps(), [striped], torch.device("cpu"), careful=True)
+    assert np.array_equal(out, striped) != swept
 
 
 @pytest.mark.parametrize("views", [1, 2])

@@ -91,6 +91,8 @@ def test_unknown_names_list_the_valid_ones():
         find_weights("stereoirr-small.rainn")
     with pytest.raises(WeightsError, match="no such weights file"):
         find_weights("some/where.safetensors")
+    with pytest.raises(UnknownNameError, match="x" * 300):
+        find_weights("x" * 300)
 
 
 def test_rain_and_haze_are_bundled():

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from deweather.image.frames import from_frames, to_frames
 from deweather.models import Network
@@ -40,13 +41,7 @@ def dehaze(
     Returns:
         New arrays of the same shapes and dtypes.
     """
-    height, width = views[0].shape[:2]
-    scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = [cv2.resize(v, size, interpolation=cv2.INTER_AREA) if scale < 1 else v for v in views]
-    frames = to_frames(small).to(device)
-    with torch.inference_mode():
-        image = padded_forward(network, frames).float().clamp(0, 1)
+    frames, image = _reduced(network, views, device)
     share = fade(rms(image - frames), HAZE) if careful else 1.0
     if share == 0:
         return [view.copy() for view in views]
@@ -59,3 +54,23 @@ def dehaze(
         apply_affine(fit_affine(source, target), result)
         results.append(result)
     return results
+
+
+def size_of_haze(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
+    """Size of the change that `dehaze` would make, to be held against `harm.HAZE`."""
+    frames, image = _reduced(network, views, device)
+    return rms(image - frames)
+
+
+def _reduced(
+    network: Network, views: Sequence[Pixels], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The reduced picture or pair and what the network makes of it, (1, V, 3, h, w)."""
+    height, width = views[0].shape[:2]
+    scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = [cv2.resize(v, size, interpolation=cv2.INTER_AREA) if scale < 1 else v for v in views]
+    frames = to_frames(small).to(device)
+    with torch.inference_mode():
+        image = padded_forward(network, frames).float().clamp(0, 1)
+    return frames, image

@@ -42,24 +42,24 @@ def derain(
     Returns:
         New arrays of the same shapes and dtypes.
     """
-    share = fade(_probe(network, views, device), STREAKS) if careful else 1.0
+    share = fade(size_of_rain(network, views, device), STREAKS) if careful else 1.0
     if share == 0:
         return [view.copy() for view in views]
     return restore_tiled(network, views, device, tile=tile or TILE, share=share)
 
 
-def _probe(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
-    """Size of the darkened streaks on pieces spread over the picture."""
+def size_of_rain(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
+    """Size of the streaks found on pieces spread over the picture, to be held against `harm.STREAKS`."""
     height, width = views[0].shape[:2]
-    changes = []
+    blocks = []
     for top in _starts(height):
         for left in _starts(width):
             piece = [v[top : top + _PROBE, left : left + _PROBE] for v in views]
             frames = to_frames(piece).to(device)
             with torch.inference_mode():
                 image = padded_forward(network, frames).float().clamp(0, 1)
-            changes.append(darkened_streaks(frames, image) ** 2)
-    return float(np.mean(changes)) ** 0.5
+            blocks.append(darkened_streaks(frames, image))
+    return float(torch.cat(blocks).median())
 
 
 def _starts(length: int) -> list[int]:

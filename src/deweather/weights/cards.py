@@ -7,6 +7,7 @@ under which protocol, and where they fail. Bundled weights are checked against t
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -45,6 +46,15 @@ class Data(_Section):
     weather: str
 
 
+class Origin(_Section):
+    """The authors' checkpoint that weights were imported from, and which behaviour was chosen."""
+
+    file: str
+    sha256: str
+    size: int
+    behaviour: Literal["as released", "corrected"]
+
+
 class Card(_Section):
     """What is known of a checkpoint."""
 
@@ -60,6 +70,7 @@ class Card(_Section):
     limits: list[str]
     data: Data
     scores: list[Score]
+    origin: Origin | None = None
 
 
 def list_weights() -> list[str]:
@@ -96,7 +107,7 @@ def find_weights(weights: str | Path) -> Path:
             raise WeightsError(f"{path}: is not the file of its card; install the package again.")
         return path
     path = Path(weights)
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file it takes names of any length
         return path
     if path.suffix in (".safetensors", ".pt", ".pth") or len(path.parts) > 1:
         raise WeightsError(f"{path}: no such weights file. Bundled: {', '.join(list_weights())}.")

@@ -27,7 +27,8 @@ from deweather.weights.files import load_weights
 
 def cases_of(task: str, data: Path, count: int) -> dict[str, list[Case]]:
     """The first pictures of each set that shows this weather."""
-    sets = {f"own {task}": simulated(data, task, 1)}
+    own = "haze" if task == "haze" else "streaks"
+    sets = {f"own {own}": simulated(data, own, 1)}
     if task == "haze":
         sets["its"] = paired(data, "its", "hazy", "clear")
     else:

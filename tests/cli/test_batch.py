@@ -63,6 +63,16 @@ def test_ctrl_c_says_how_to_continue(restore, album, monkeypatch):
     assert "2 restored, 2 already there" in result.stderr
 
 
+def test_ctrl_c_lists_what_has_failed(restore, album, monkeypatch):
+    (album / "in/a.png").write_bytes(b"")
+    monkeypatch.setattr(Restorer, "restore_views", breaking(KeyboardInterrupt(), at=2))
+    result = restore(album / "in", "--out", album / "out")
+    assert result.exit_code == 130
+    failed, interrupted = result.stderr.splitlines()
+    assert failed.startswith(f"failed: {album}/in/a.png: the file is empty.")
+    assert interrupted.startswith("Interrupted after 2 of 4.")
+
+
 def test_ctrl_c_with_overwrite_says_what_it_would_do(restore, album, monkeypatch):
     monkeypatch.setattr(Restorer, "restore_views", breaking(KeyboardInterrupt(), at=1))
     result = restore(album / "in", "--out", album / "out", "--overwrite")
@@ -148,8 +158,9 @@ def test_a_terminal_gets_a_bar(album, haze):
     text = shown.decode()
     assert "━" in text
     assert "4/4" in text
-    assert "b.png: failed: the file is empty" in text
     assert "3 restored, 1 failed" in text
+    assert f"failed: {album}/in/b.png: the file is empty." in text
+    assert text.count("the file is empty") == 1
 
 
 def test_one_line_escapes_what_breaks_lines():

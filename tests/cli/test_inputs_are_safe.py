@@ -99,7 +99,8 @@ def test_results_within_the_source_are_not_restored_again(restore, album):
     assert sorted(first) == ["a.jpg", "b.png", "sub/c.png"]
     result = restore(album, "--out", out)
     assert result.exit_code == 0
-    assert result.stderr == "0 restored, 3 already there, 0 failed\n"
+    assert result.stderr.startswith("0 restored, 3 already there ")
+    assert result.stderr.endswith(", 0 failed\n")
     assert restore(album, "--out", out, "--overwrite").exit_code == 0
     assert contents(out) == first
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 
-from deweather.models import create_model, list_models
+from deweather.cli.models import about
+from deweather.models import NETWORKS, create_model, list_models
 
 
 def test_the_table_names_every_model(run):
@@ -10,7 +11,25 @@ def test_the_table_names_every_model(run):
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     for name in list_models():
-        assert sum(line.split()[:1] == [name] for line in lines) == 1
+        row, purpose = (line.split() for line in lines if line.split()[:1] == [name])
+        assert row[1].replace(",", "").isdigit()
+        assert " ".join(purpose[1:]) == about(name)
+
+
+def test_each_network_is_named_above_its_variants(run):
+    lines = run("models").stdout.splitlines()
+    for family, (_, title) in NETWORKS.items():
+        assert lines[lines.index(f"{family}: {title}") + 1].split()[0] == family
+
+
+def test_about_says_the_size_and_what_local_means():
+    local = "local averages: tiles agree with the whole picture"
+    assert about("net") == "published size"
+    assert about("net-local") == f"published size; {local}"
+    assert about("net-tiny") == "smallest, for trials and tests"
+    assert about("net-small-local") == f"compact, for a CPU or a small GPU; {local}"
+    assert about("net-huge") == "huge"
+    assert about("net-huge-local") == f"huge; {local}"
 
 
 def test_json_states_what_each_needs(run):
@@ -20,6 +39,7 @@ def test_json_states_what_each_needs(run):
     tiny = create_model("stereoirr-tiny")
     assert models["stereoirr-tiny"] == {
         "name": "stereoirr-tiny",
+        "about": "smallest, for trials and tests",
         "parameters": sum(p.numel() for p in tiny.parameters()),
         "views": [1, 2],
         "minimum": tiny.needs.minimum,

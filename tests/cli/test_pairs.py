@@ -82,7 +82,7 @@ def test_of_a_pair_that_was_cut_short_the_missing_half_is_added(restore, rig):
     assert result.exit_code == 0
     assert right.read_bytes() == whole
     assert (rig / "out/left/1.png").stat() == kept
-    assert result.stderr == "1 restored, 1 already there, 0 failed\n"
+    assert result.stderr.startswith("1 restored, 1 already there ")
 
 
 def test_pairs_of_other_sizes_fail_alone(restore, rig):
@@ -102,13 +102,54 @@ def test_a_bad_view_fails_its_pair_and_is_named(restore, rig):
     assert files(rig / "out") == ["left/sub/2.png", "right/sub/2.png"]
 
 
-def test_views_without_partner_are_wrong_usage(restore, rig):
+def test_views_without_partner_fail_alone(restore, rig):
+    write(rig / "l/0 lonely.png")
+    write(rig / "r/z lonely.png")
+    args = (rig / "l", "--right", rig / "r", "--out", rig / "out")
+    result = restore(*args)
+    assert result.exit_code == 1
+    advice = "Give left and right pictures the same names."
+    assert result.stderr.splitlines() == [
+        "2 restored, 2 failed",
+        f"failed: {rig}/l/0 lonely.png: it has no partner among the right pictures. {advice}",
+        f"failed: {rig}/r/z lonely.png: it has no partner among the left pictures. {advice}",
+    ]
+    names = ["left/1.png", "left/sub/2.png", "right/1.png", "right/sub/2.png"]
+    assert files(rig / "out") == names
+    again = restore(*args)
+    assert again.exit_code == 1
+    assert again.stderr.startswith("0 restored, 2 already there ")
+    assert again.stderr.splitlines()[1:] == result.stderr.splitlines()[1:]
+
+
+def test_views_without_partner_in_json(restore, rig):
     write(rig / "l/lonely.png")
-    result = restore(rig / "l", "--right", rig / "r", "--out", rig / "out")
+    result = restore(rig / "l", "--right", rig / "r", "--out", rig / "out", "--json")
+    first, *others = map(json.loads, result.stdout.splitlines())
+    assert (first["source"], first["right"]) == (str(rig / "l/lonely.png"), None)
+    assert (first["status"], first["outputs"]) == ("failed", [])
+    assert first["error"].startswith("it has no partner among the right pictures.")
+    assert [record["status"] for record in others] == ["done", "done"]
+
+
+def test_no_partner_at_all_is_wrong_usage(restore, rig):
+    write(rig / "other/3.png")
+    result = restore(rig / "l", "--right", rig / "other", "--out", rig / "out")
     assert result.exit_code == 2
-    assert "no partner for" in result.stderr
-    assert "lonely.png" in result.stderr
+    assert f"no partner for {rig}/l/1.png, {rig}/l/sub/2.png, {rig}/other/3.png" in result.stderr
     assert not (rig / "out").exists()
+
+
+def test_a_view_without_partner_is_not_replaced(restore, tmp_path):
+    write(tmp_path / "l/1.jpg")
+    write(tmp_path / "r/1.jpg")
+    lonely = write(tmp_path / "out/left/1.png", 5)
+    before = lonely.read_bytes()
+    args = (tmp_path / "l", "--right", tmp_path / "r/1.jpg", lonely, "--out", tmp_path / "out")
+    result = restore(*args, "--format", "png", "--overwrite")
+    assert result.exit_code == 2
+    assert f"{lonely} is an input and would be replaced by the result of" in result.stderr
+    assert lonely.read_bytes() == before
 
 
 def test_side_by_side(restore, haze, tmp_path):

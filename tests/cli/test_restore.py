@@ -88,8 +88,9 @@ def test_a_second_run_skips_what_is_there(restore, tmp_path):
     assert result.exit_code == 0
     assert (out / "a.png").stat() == kept
     assert (out / "b.png").read_bytes() == content
-    assert f"{out}/a.png (already there, skipped; --overwrite does it again)" in result.stdout
-    assert result.stderr == "1 restored, 1 already there, 0 failed\n"
+    assert f"{out}/a.png (exists; --overwrite makes it again)" in result.stdout
+    again = "(--overwrite makes them again)"
+    assert result.stderr == f"1 restored, 1 already there {again}, 0 failed\n"
 
 
 def test_overwrite_restores_again(restore, tmp_path):
@@ -140,6 +141,64 @@ def test_notes_are_shown(restore, tmp_path):
     assert notes
 
 
+FIRST_ONLY = {
+    "a.webp": "The file is animated; only the first frame was read.",
+    "b.png": "The file is animated; only the first frame was read.",
+    "c.tif": "The file holds several pages; only the first was read.",
+}
+
+
+def several(folder):
+    folder.mkdir()
+    for name in FIRST_ONLY:
+        picture(0).save(folder / name, save_all=True, append_images=[picture(1)])
+    return folder
+
+
+def test_json_notes_that_of_several_frames_the_first_was_restored(restore, tmp_path):
+    result = restore(several(tmp_path / "in"), "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0
+    notes = {r["source"][-len("a.webp") :].lstrip("/"): r["notes"] for r in records(result)}
+    assert notes == {name: [note] for name, note in FIRST_ONLY.items()}
+
+
+def test_json_notes_that_a_copy_has_frames_that_nobody_looked_at(restore, tmp_path, monkeypatch):
+    write(several(tmp_path / "in") / "single.png")
+    monkeypatch.setattr(Restorer, "restore_views", lambda self, views: [v.copy() for v in views])
+    result = restore(tmp_path / "in", "--out", tmp_path / "out", "--json")
+    copy = "Nothing was removed, the file is a copy."
+    *more, single = (record["notes"] for record in records(result))
+    assert more == [[f"{copy} Only the first of its pictures was looked at."]] * 3
+    assert single == [copy]
+    for name in FIRST_ONLY:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+
+
+def records(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_results_that_would_get_one_name_keep_the_old_extension(restore, tmp_path):
+    for name in ("a.jpg", "a.png", "b.bmp"):
+        write(tmp_path / "in" / name)
+    args = (tmp_path / "in", "--out", tmp_path / "out", "--format", "png")
+    assert restore(*args).exit_code == 0
+    assert files(tmp_path / "out") == ["a.jpg.png", "a.png", "b.png"]
+
+
+def test_results_that_still_get_one_name_are_wrong_usage(restore, tmp_path):
+    for name in ("a.jpg", "a.bmp", "a.jpg.png"):
+        write(tmp_path / "in" / name)
+    result = restore(tmp_path / "in", "--out", tmp_path / "out", "--format", "png")
+    assert result.exit_code == 2
+    source, target = tmp_path / "in", tmp_path / "out"
+    assert result.stderr == (
+        f"Error: {source}/a.jpg and {source}/a.jpg.png would both be written to "
+        f"{target}/a.jpg.png. Rename one of them.\n"
+    )
+    assert not target.exists()
+
+
 def test_bad_files_are_listed_and_the_batch_goes_on(restore, tmp_path):
     write(tmp_path / "in/a.png")
     write(tmp_path / "in/z.png")
@@ -179,9 +238,12 @@ def test_an_output_that_cannot_be_written_is_a_failure(restore, tmp_path):
         (["a.png", "--weights", "gone.safetensors"], "no such weights file"),
         (["a.png", "--weights", "a.png"], "not a safetensors file"),
         (["a.png", "--weather", "rain"], "are for haze, not for rain"),
-        (["a.png", "--weather", "snow"], "snow"),
-        (["a.png", "--format", "gif"], "gif"),
-        (["a.png", "--layout", "above"], "above"),
+        (["a.png", "--weather", "snow"], "'snow' is not one of 'auto', 'haze', 'rain'."),
+        (
+            ["a.png", "--format", "gif"],
+            "'gif' is not one of 'keep', 'png', 'jpg', 'webp', 'tiff'.",
+        ),
+        (["a.png", "--layout", "above"], "'above' is not one of 'side-by-side'."),
         (["a.png", "--device", "cuda"], "not available here"),
         (["a.png", "--device", "abacus"], "expected one of"),
         (["a.png", "--right", "a.png", "--layout", "side-by-side"], "exclude each other"),
@@ -199,6 +261,7 @@ def test_wrong_usage(run, haze, tmp_path, monkeypatch, args, message):
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+    assert "Value error" not in result.stderr
     assert result.stdout == ""
     assert not (tmp_path / "out").exists()
 

@@ -6,6 +6,7 @@ import types
 from datetime import timedelta
 
 import pytest
+import torch
 
 from deweather.cli import train as verb
 from deweather.errors import ConfigError
@@ -31,19 +32,27 @@ def workshop(tmp_path):
     return tmp_path
 
 
+class Calls(list):
+    """Takes `stop_at`, the step at which the runs to come end."""
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """What the verb asks the training room to do, instead of doing it."""
-    made = []
+    made = Calls()
 
     def record(recipe, data, out, **options):
         made.append((recipe.name, data, out, options))
+        out.mkdir(exist_ok=True)
+        torch.save({"global_step": record.step}, out / "last.ckpt")
         return out / "weights.safetensors"
 
+    record.step = 6
     stand_in = types.ModuleType("deweather.train.run")
     stand_in.train = record
     monkeypatch.setitem(sys.modules, "deweather.train.run", stand_in)
     monkeypatch.setattr(verb, "_log_to_terminal", lambda: None)
+    made.stop_at = lambda step: setattr(record, "step", step)
     return made
 
 
@@ -52,6 +61,7 @@ def test_options_reach_the_run(run, workshop, calls):
     result = run(*args, "--device", "cpu", "--max-time", "1h30m", "--max-steps", 4, "--fresh")
     assert result.exit_code == 0
     assert result.stdout == f"{workshop}/r/weights.safetensors\n"
+    assert result.stderr == ""
     assert run(*args).exit_code == 0
     (name, data, out, options), (*_, defaults) = calls
     assert (name, data, out) == ("trial", workshop / "data", workshop / "r")
@@ -60,6 +70,30 @@ def test_options_reach_the_run(run, workshop, calls):
     assert options == common | expected | {"accelerator": "cpu"}
     expected = {"max_time": None, "max_steps": None, "resume": True, "accelerator": "auto"}
     assert defaults == common | expected
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "how"),
+    [
+        (4, ["--max-steps", 4], " with a larger --max-steps (or none)"),
+        (4, ["--max-steps", 3], " with a larger --max-steps (or none)"),
+        (2, ["--max-time", "1s", "--max-steps", 4], ""),
+        (2, ["--max-time", "1s"], ""),
+        (2, ["--max-time", "1s", "--fresh"], " without --fresh"),
+        (
+            4,
+            ["--max-steps", 4, "--fresh"],
+            " with a larger --max-steps (or none) and without --fresh",
+        ),
+    ],
+)
+def test_a_run_that_was_stopped_says_how_to_go_on(run, workshop, calls, step, options, how):
+    calls.stop_at(step)
+    args = ("train", workshop / "trial.yaml", "--data", workshop / "data", "--out", workshop / "r")
+    result = run(*args, *options)
+    assert result.exit_code == 0
+    line = f"Stopped at step {step} of 6. To go on, give the same command again{how}.\n"
+    assert result.stderr == line
 
 
 @pytest.mark.parametrize(
@@ -113,6 +147,10 @@ def test_a_run_trains_and_resumes(workshop):
         )
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.endswith("r/weights.safetensors\n")
+        assert ran.stderr.endswith(
+            f"Stopped at step {steps} of 6. To go on, give the same command again "
+            "with a larger --max-steps (or none).\n"
+        )
     _, header = load_weights(workshop / "r/weights.safetensors")
     assert (header.model, header.task) == ("stereoirr-tiny", "haze")
     assert "resuming" in ran.stderr  # Lightning says from which checkpoint it goes on

@@ -8,6 +8,7 @@ import pytest
 
 from deweather.errors import PairError, PictureError
 from deweather.image import (
+    find_pairs,
     find_pictures,
     join_side_by_side,
     match_pairs,
@@ -70,6 +71,16 @@ def test_missing_and_empty(tmp_path):
     with pytest.raises(PictureError, match=r"no pictures.*\.jpg.*\.png"):
         find_pictures([tmp_path])
     assert find_pictures([]) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + "/a.png", "n/" * 3000, "null\0.png"])
+def test_names_that_no_file_can_have(name, tmp_path):
+    touch(tmp_path, "a.png")
+    source = tmp_path / name
+    for find in (find_pictures, lambda s: match_pairs([tmp_path / "a.png"], s)):
+        with pytest.raises(PictureError, match="no such file or folder") as error:
+            find([source])
+        assert str(source) in str(error.value)
 
 
 def test_equal_names_from_two_folders(tmp_path):
@@ -135,6 +146,17 @@ def test_lonely_pictures_are_listed(tmp_path):
     touch(tmp_path, *[f"l/{i}.png" for i in range(8)], "r/0.png", "r/9.png")
     with pytest.raises(PairError, match=r"l/1\.png.* and 3 more"):
         match_pairs([tmp_path / "l"], [tmp_path / "r"])
+
+
+def test_what_has_partners_is_found_beside_what_has_none(tmp_path):
+    touch(tmp_path, "l/1.png", "l/2.png", "l/2.tif", "r/0.png", "r/1.jpg", "r/2.tif")
+    pairs, lefts, rights = find_pairs([tmp_path / "l"], [tmp_path / "r"])
+    assert [(p.left.name, p.right.name) for p in pairs] == [("1.png", "1.jpg"), ("2.tif", "2.tif")]
+    assert lefts == [tmp_path / "l/2.png"]
+    assert rights == [tmp_path / "r/0.png"]
+    touch(tmp_path, "other/9.png")
+    with pytest.raises(PairError, match=r"r/0\.png.*other/9\.png"):
+        find_pairs([tmp_path / "r"], [tmp_path / "other"])
 
 
 def test_ambiguous_stems_do_not_match(tmp_path):

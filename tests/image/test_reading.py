@@ -260,6 +260,9 @@ def test_of_several_frames_the_first(name, kind, options, tmp_path):
     assert np.array_equal(picture.pixels, make.samples(seed=0))
     assert len(picture.info.notes) == 1
     assert "first" in picture.info.notes[0]
+    assert picture.info.several
+    frames[0].save(tmp_path / f"one{path.suffix}", kind, **options)
+    assert not read_picture(tmp_path / f"one{path.suffix}").info.several
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP"])

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from deweather.errors import PictureError
+from deweather.image import copy_picture, output_name, read_picture, write_picture
 from deweather.image import files as files_module
-from deweather.image import output_name, read_picture, write_picture
 
 from . import make, profiles
 
@@ -223,6 +223,46 @@ def test_a_failure_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files_module, "encode", fail)
     with pytest.raises(PictureError, match="No space left on device"):
+        write_picture(path, picture, picture.pixels, overwrite=True)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["source.png"]
+
+
+@pytest.mark.parametrize("write", ["restored", "copied"])
+def test_all_bytes_are_on_the_disk_before_the_name_is(write, tmp_path, monkeypatch):
+    path, picture = source(tmp_path)
+    steps = []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(descriptor):
+        fsync(descriptor)
+        steps.append(("fsync", os.fstat(descriptor).st_size, target.exists()))
+
+    def watched_replace(one, other):
+        replace(one, other)
+        steps.append(("replace", other.stat().st_size, True))
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    target = tmp_path / "a.png"
+    if write == "copied":
+        copy_picture(path, target)
+    else:
+        write_picture(target, picture, picture.pixels)
+    size = target.stat().st_size
+    assert size > 0
+    assert steps == [("fsync", size, False), ("replace", size, True)]
+
+
+def test_a_disk_that_refuses_to_sync_is_an_error(tmp_path, monkeypatch):
+    path, picture = source(tmp_path)
+    before = path.read_bytes()
+
+    def fail(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(PictureError, match="Input/output error"):
         write_picture(path, picture, picture.pixels, overwrite=True)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["source.png"]

@@ -30,6 +30,14 @@ def test_against_an_explicit_softmax(shape):
     torch.testing.assert_close(out, explicit(query, key, value))
 
 
+def test_the_scale_takes_the_place_of_the_root_of_the_channels():
+    draws = torch.Generator().manual_seed(3)
+    query, key, value = (torch.randn(2, 4, 3, 5, generator=draws) for _ in range(3))
+    out = row_attention(query, key, value, scale=1.0)
+    torch.testing.assert_close(out, row_attention(2 * query, key, value))
+    assert not torch.allclose(out, row_attention(query, key, value))
+
+
 def test_equal_scores_give_the_mean_of_the_row():
     value = torch.rand(1, 2, 3, 5, dtype=torch.float64)
     nothing = torch.zeros(1, 4, 3, 5, dtype=torch.float64)

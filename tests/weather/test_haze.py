@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deweather.errors import ConfigError
+from deweather.errors import ConfigError, UnknownNameError
 from deweather.image.transfer import linear_to_srgb, srgb_to_linear
-from deweather.weather import Haze, extinction_of, koschmieder
-from deweather.weather.haze import _draw_waves, optical_path
+from deweather.weather import AIRLIGHTS, Haze, airlight_colour, extinction_of, koschmieder
+from deweather.weather.air import _draw_waves, draw_air, optical_path
 from deweather.weather.operator import generators
 
 from .make import batch_of, scene
@@ -31,6 +31,47 @@ def test_extinction_of_known_visibilities():
     """WMO-No. 8: thick fog below 50 m, mist from 1 km; β = 2.996 / V."""
     beta = extinction_of(torch.tensor([50.0, 1000.0, math.inf]))
     assert beta.tolist() == pytest.approx([0.0599146, 0.00299573, 0.0], abs=1e-7)
+
+
+@pytest.mark.parametrize(("convention", "left"), [("wmo", 0.05), ("koschmieder", 0.02)])
+def test_conventions_of_visibility(convention, left):
+    s = scene(h=3, w=3, depth=300.0, dtype=torch.float64)
+    haze = Haze(300.0, convention=convention)(s).record
+    assert haze["haze.transmission"][0, 0, 1, 1, 1].item() == pytest.approx(left, abs=1e-9)
+    beta = extinction_of(torch.tensor(300.0), convention).item()
+    assert beta == pytest.approx(-math.log(left) / 300, rel=1e-6)
+    assert haze["haze.extinction"].item() == pytest.approx(beta, rel=1e-6)
+
+
+@pytest.mark.parametrize("convention", ["wmo", "koschmieder"])
+def test_an_extinction_is_the_same_by_every_convention(convention):
+    s = scene(h=3, w=3, depth=80.0, dtype=torch.float64)
+    out = Haze(extinction=0.02, convention=convention)(s)
+    assert out.record["haze.transmission"][0, 0, 0, 1, 1].item() == pytest.approx(math.exp(-1.6))
+    same = Haze(out.record["haze.visibility"], convention=convention)(s)
+    torch.testing.assert_close(same.frames, out.frames)
+
+
+def test_no_extinction_is_clear_air():
+    s = scene(v=2)
+    torch.testing.assert_close(Haze(extinction=0.0)(s).frames, s.frames, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", AIRLIGHTS)
+def test_airlight_by_name(name):
+    s = scene(depth=math.inf)
+    out = Haze(50.0, name)(s).frames[0, 0, :, 0, 0]
+    assert out.tolist() == pytest.approx(airlight_colour(name), abs=1e-6)
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_a_mirrored_pair_is_the_mirror_of_the_pair(linear):
+    """With the air mirrored too, which even air and air in level layers is by itself."""
+    s = scene(v=2, h=10, w=14, seed=4)
+    haze = Haze(30.0, 0.6, linear=linear, scale_height=8.0, scattering=0.4)
+    of_mirror = haze(s.mirrored(), 3).frames
+    mirror_of = s.with_frames(haze(s, 3).frames).mirrored().frames
+    torch.testing.assert_close(of_mirror, mirror_of, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("linear", [True, False])
@@ -80,12 +121,13 @@ def test_patchy_air_against_integration_along_the_rays(seed):
     visibility, strength, baseline = 80.0, 0.9, 6.0
     s = scene(v=2, h=4, w=5, focal=6.0, baseline=baseline, seed=seed, dtype=torch.float64)
     waves = _draw_waves(generators(seed, 1, stream=1)[0]).double().numpy()
-    path = optical_path(
-        s,
-        torch.tensor([visibility], dtype=torch.float64),
-        torch.tensor([strength], dtype=torch.float64),
+    air = draw_air(
         generators(seed, 1, stream=1),
+        visibility=torch.tensor([visibility], dtype=torch.float64),
+        strength=torch.tensor([strength], dtype=torch.float64),
+        falloff=torch.zeros(1, dtype=torch.float64),
     )
+    path = optical_path(s, air)
     ends = (s.rays() * s.depth())[0].numpy()  # (V, 3, H, W), from the camera
     share = (np.arange(20_000) + 0.5) / 20_000
     lowest = np.inf
@@ -108,7 +150,10 @@ def test_haze_uses_that_path():
     s = scene(v=2, dtype=torch.float64)
     t = Haze(30.0, inhomogeneity=0.8)(s, seed=7).record["haze.transmission"]
     one = torch.ones(1, dtype=torch.float64)
-    path = optical_path(s, 30 * one, 0.8 * one, generators(7, 1, stream=1))
+    draws = generators(7, 1, stream=1)
+    path = optical_path(
+        s, draw_air(draws, visibility=30 * one, strength=0.8 * one, falloff=0 * one)
+    )
     torch.testing.assert_close(t, torch.exp(math.log(0.05) / 30 * path).expand_as(t))
 
 
@@ -177,6 +222,15 @@ def test_parameters_for_each_picture():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (Haze, "visibility = None and extinction = None; give one"),
+        (lambda: Haze(100.0, extinction=0.1), "give one of them"),
+        (lambda: Haze(extinction=-0.1), "extinction = -0.1"),
+        (lambda: Haze(100.0, scale_height=0.0), "scale_height = 0.0"),
+        (lambda: Haze(100.0, scattering=1.0), "scattering = 1.0"),
+        (lambda: Haze(100.0, lamps=0.5), "lamps = 0.5"),
+        (lambda: Haze(100.0, octaves=13), "octaves = 13"),
+        (lambda: Haze(100.0, patch=0.0), "patch = 0.0"),
+        (lambda: Haze(100.0, drift=(1.0, 2.0))(scene()), r"drift has shape \(2,\)"),
         (lambda: Haze(0.0), "visibility = 0.0"),
         (lambda: Haze(math.nan), "visibility = nan"),
         (lambda: Haze(100.0, inhomogeneity=1.0), "inhomogeneity = 1.0"),
@@ -188,3 +242,12 @@ def test_parameters_for_each_picture():
 def test_values_out_of_range_are_named(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_unknown_names_are_named():
+    with pytest.raises(UnknownNameError, match=r"unknown convention 'who'.*'wmo'"):
+        Haze(100.0, convention="who")
+    with pytest.raises(UnknownNameError, match=r"unknown airlight 'smog yelow'.*'smog yellow'"):
+        airlight_colour("smog yelow")
+    with pytest.raises(UnknownNameError, match="unknown airlight"):
+        Haze(100.0, "pink")

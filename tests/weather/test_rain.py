@@ -116,6 +116,19 @@ def test_crowded_far_drops_are_left_to_the_veil():
     assert distance.max() < 0.3 * room.REACH
 
 
+def test_water_in_the_air_follows_the_distribution():
+    """Litres of water in the drawn volume: π/6·D³ of every drop against the integral."""
+    *_, diameter = many_drops(1)
+    above = (DIAMETER >= room.SMALLEST) & (DIAMETER < 8)
+    drops = marshall_palmer(RATE)
+    count = integral(drops[above], DIAMETER[above])
+    cube = integral(drops[above] * DIAMETER[above] ** 3, DIAMETER[above]) / count
+    sixth = integral(drops[above] * DIAMETER[above] ** 6, DIAMETER[above]) / count
+    error = math.sqrt(sixth - cube**2) / math.sqrt(len(diameter))
+    assert (diameter**3).mean().item() == pytest.approx(cube, abs=4 * error)
+    assert 4 * error < 0.15 * cube
+
+
 def test_distances_and_diameters_follow_their_laws():
     _, _, distance, diameter = many_drops(1)
     n = len(distance)
@@ -137,10 +150,11 @@ def one_drop(x=X, y=50.0, distance=2.0, diameter=3.0, velocity=(0.0, 8.0)):
     return _Drops(torch.zeros(1, dtype=torch.long), *column, motion)
 
 
-def streak(drop, exposure=1 / 200, focal=400.0, depth=100.0, views=2):
+def streak(drop, exposure=1 / 200, focal=400.0, depth=100.0, views=2, aperture=0.0, lag=0.0):
     """Optical thickness of one drop, (V, H, W)."""
     s = scene(v=views, h=101, w=121, focal=focal, baseline=0.12, depth=depth, dtype=torch.float64)
-    return _optical_thickness(s, drop, torch.tensor([exposure], dtype=torch.float64))
+    values = (torch.tensor([v], dtype=torch.float64) for v in (exposure, aperture, lag))
+    return _optical_thickness(s, drop, *values)
 
 
 @pytest.mark.parametrize("distance", [1.0, 2.0, 4.0])
@@ -173,6 +187,117 @@ def test_left_right_displacement_of_a_streak(distance):
     assert left_x - right_x == pytest.approx(expected, abs=0.1)
     assert left_y == pytest.approx(right_y, abs=1e-6)
     assert left_x == pytest.approx(70.37, abs=0.01)
+
+
+@pytest.mark.parametrize("distance", [0.7, 1.0, 2.0])
+def test_defocus_of_near_drops(distance):
+    """The circle of confusion A·f/Z adds the variance of a uniform disc, (c/4)² per axis."""
+    aperture, focal = 0.02, 400.0
+    blurred = streak(one_drop(distance=distance), aperture=aperture)[0]
+    sharp = streak(one_drop(distance=distance))[0]
+    added = moments(blurred)[3] - moments(sharp)[3]
+    circle = aperture * focal / distance
+    # Streaks go to the nearest of the widths, which lie a factor of two apart.
+    assert math.sqrt(added) == pytest.approx(circle / 4, rel=0.45)
+    assert blurred.sum().item() == pytest.approx(sharp.sum().item(), rel=0.02)
+    assert blurred.max() < sharp.max()
+
+
+def test_a_blurred_drop_reaches_in_from_outside():
+    inside = streak(one_drop(x=2.0, distance=0.8), aperture=0.08)[0]
+    outside = streak(one_drop(x=-8.0, distance=0.8), aperture=0.08)[0]
+    assert 0.2 * inside.sum() < outside.sum() < 0.9 * inside.sum()
+
+
+@pytest.mark.parametrize("distance", [1.3, 4.0])
+def test_a_later_exposure_sees_the_drop_further_down(distance):
+    """v·Δt·f/Z pixels, along the wind too; the left view stays."""
+    velocity, lag = (2.0, 7.0), 0.004
+    drop = one_drop(70.37, 45.2, distance, velocity=velocity)
+    together, apart = streak(drop), streak(drop, lag=lag)
+    assert torch.equal(together[0], apart[0])
+    _, x0, y0, *_ = moments(together[1])
+    _, x1, y1, *_ = moments(apart[1])
+    scale = lag * 400.0 / distance
+    assert x1 - x0 == pytest.approx(velocity[0] * scale, abs=0.1)
+    assert y1 - y0 == pytest.approx(velocity[1] * scale, abs=0.1)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_drops_fall_through_the_volume_for_ever(views):
+    """A little later all are further down; much later they are as evenly spread as at first."""
+    s = scene(v=views, h=60, w=80, focal=400.0, baseline=0.2, depth=50.0)
+    make = lambda time: Rain(100.0, wind=3.0, time=time)  # noqa: E731
+    drops = []
+    for time in (0.0, 1e-3, 3600.0):
+        rain = make(time)
+        values = {
+            name: torch.tensor([float(getattr(rain, name))])
+            for name in ("rate", "streaks", "exposure", "wind", "gusts", "time")
+        }
+        drops.append(rain._draw(s, values, [torch.Generator().manual_seed(1)]))
+    first, soon, late = drops
+    scale = 400.0 / first.distance
+    step = (soon.y - first.y) - first.velocity[:, 1] * 1e-3 * scale
+    stayed = step.abs() < 1e-2
+    assert 0.8 < stayed.float().mean() < 1  # the others came in again at the top
+    assert (soon.y[~stayed] < first.y[~stayed]).all()
+    moved = (soon.x - first.x)[stayed] - (first.velocity[:, 0] * 1e-3 * scale)[stayed]
+    assert (moved.abs() < 1e-2).float().mean() > 0.8
+    assert torch.equal(late.distance, first.distance)
+    margin = 8
+    for each in (first, late):
+        assert ((each.y >= -margin) & (each.y <= 60 + margin)).all()
+        seen = [each.x - v * 400.0 * 0.2 / each.distance for v in range(views)]
+        inside = [((x >= -margin) & (x <= 80 + margin)) for x in seen]
+        assert torch.stack(inside).any(0).all()  # at least one view may see it
+        share = (each.y + margin) / (60 + 2 * margin)
+        even = (torch.arange(len(share)) + 0.5) / len(share)
+        assert (share.sort().values - even).abs().max() < 1.95 / math.sqrt(len(share))
+    # Both views keep their number of drops.
+    for v in range(views):
+        now, then = (
+            ((d.x - v * 400.0 * 0.2 / d.distance) < 80 + margin).sum().item() for d in (late, first)
+        )
+        assert now == pytest.approx(then, abs=6 * math.sqrt(then))
+
+
+def test_gusts_spread_the_directions():
+    s = scene(h=60, w=80, focal=400.0, depth=50.0)
+    spread = []
+    for gusts in (0.0, 0.5):
+        rain = Rain(100.0, wind=8.0, gusts=gusts)
+        values = {
+            name: torch.tensor([float(getattr(rain, name))])
+            for name in ("rate", "streaks", "exposure", "wind", "gusts", "time")
+        }
+        across = rain._draw(s, values, [torch.Generator().manual_seed(1)]).velocity[:, 0]
+        assert across.mean().item() == pytest.approx(8.0, abs=0.5)
+        spread.append(across.std().item())
+    assert spread == pytest.approx([0.15, math.hypot(4.0, 0.15)], rel=0.1)
+
+
+def test_a_mirrored_pair_of_mirrored_drops_is_the_mirror_of_the_pair():
+    """Drops mirror too: the mirrored left view is the right one's mirror, and the wind turns."""
+    s = scene(v=2, h=40, w=60, focal=300.0, baseline=0.1, depth=None, dtype=torch.float64)
+    rain = Rain(100.0, wind=3.0)
+    names = ("rate", "streaks", "exposure", "wind", "gusts", "time")
+    values = {name: torch.tensor([float(getattr(rain, name))]) for name in names}
+    drops = rain._draw(s, values, [torch.Generator().manual_seed(3)])
+    exposure = torch.tensor([1 / 250], dtype=torch.float64)
+    layer = _optical_thickness(s, drops, exposure)
+    shift = 300.0 * 0.1 / drops.distance
+    mirrored = _Drops(
+        drops.picture,
+        59 - (drops.x - shift),
+        drops.y,
+        drops.distance,
+        drops.diameter,
+        drops.velocity * torch.tensor([-1.0, 1.0], dtype=torch.float64),
+    )
+    assert layer.max() > 0.01
+    found = _optical_thickness(s.mirrored(), mirrored, exposure)
+    torch.testing.assert_close(found, layer.flip(0).flip(-1), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("exposure", [1 / 60, 1 / 500])
@@ -290,9 +415,19 @@ def test_the_seed_decides_and_more_rain_covers_more():
         (lambda: Rain(-1.0), "rate = -1.0"),
         (lambda: Rain(math.nan), "rate = nan"),
         (lambda: Rain(10.0, exposure=0.0), "exposure = 0.0"),
+        (lambda: Rain(10.0, aperture=-1.0), "aperture = -1.0"),
+        (lambda: Rain(10.0, gusts=-0.1), "gusts = -0.1"),
+        (lambda: Rain(10.0, veil=-1.0), "veil = -1.0"),
         (lambda: Rain(10.0, wind=torch.zeros(2))(scene()), r"wind has shape \(2,\)"),
     ],
 )
 def test_values_out_of_range_are_named(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_all_parameters_are_recorded():
+    values = {"wind": 2.0, "exposure": 0.01, "gusts": 0.3, "aperture": 0.01, "lag": 0.001}
+    out = Rain(30.0, **values, time=2.5)(scene(b=2, v=2)).record
+    for name, value in (values | {"rate": 30.0, "time": 2.5}).items():
+        assert out[f"rain.{name}"].tolist() == pytest.approx([value] * 2)

@@ -58,3 +58,45 @@ def test_shapes_that_do_not_fit_are_named(change, message):
     values = {n: getattr(s, n) for n in ("frames", "disparity", "focal_length", "baseline")}
     with pytest.raises(FramesError, match=message):
         Scene(**(values | change))
+
+
+def test_the_mirror_of_a_pair_is_a_pair():
+    """The mirrored world point of every pixel is where the mirrored rig sees it."""
+    s = scene(v=2, h=4, w=9, dtype=torch.float64)
+    m = s.mirrored()
+    assert torch.equal(m.frames[:, 0], s.frames[:, 1].flip(-1))
+    assert torch.equal(m.disparity[:, 1], s.disparity[:, 0].flip(-1))
+    points, mirror = (x.centres() + x.rays() * x.depth() for x in (s, m))
+    expected = points.flip(1).flip(-1) * torch.tensor([-1.0, 1, 1]).view(3, 1, 1)
+    expected[:, :, 0] += s.baseline.view(1, 1, 1, 1)
+    torch.testing.assert_close(mirror, expected)
+    again = m.mirrored()
+    assert torch.equal(again.frames, s.frames)
+    assert torch.equal(again.disparity, s.disparity)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0, 0.37])
+def test_a_scaled_scene_keeps_its_depth_and_its_rays(factor):
+    s = scene(b=2, v=2, h=40, w=60, depth=7.0)
+    out = s.scaled(factor)
+    h, w = round(40 * factor), round(60 * factor)
+    assert out.frames.shape == (2, 2, 3, h, w)
+    torch.testing.assert_close(out.depth(), torch.full((2, 2, 1, h, w), 7.0))
+    # The field of view, between the outer edges of the outer pixels.
+    for x in (s, out):
+        width = x.frames.shape[-1]
+        assert (width / x.focal_length).tolist() == pytest.approx([60 / 50] * 2, rel=1e-5)
+
+
+def test_scaling_keeps_means_and_invents_no_depths():
+    s = scene(v=2, h=40, w=60)
+    out = s.scaled(0.5)
+    assert out.frames.mean().item() == pytest.approx(s.frames.mean().item(), abs=0.01)
+    assert torch.isin(out.disparity, s.disparity * 0.5).all()
+    assert torch.equal(s.scaled(1.0).disparity, s.disparity)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf"), 1e-3])
+def test_impossible_scales_are_named(factor):
+    with pytest.raises(FramesError, match=f"scale factor {factor!r}"):
+        scene().scaled(factor)

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deweather.errors import ConfigError
-from deweather.weather import Streaks
+from deweather.errors import ConfigError, UnknownNameError
+from deweather.weather import Streaks, streak_layers
 
 from .make import batch_of, scene
 
@@ -103,3 +103,22 @@ def test_streams_keep_layers_apart():
 def test_values_out_of_range_are_named(values, message):
     with pytest.raises(ConfigError, match=message):
         Streaks(**values)
+
+
+def test_the_looks_of_published_sets():
+    """Heavy is several layers at their own disparities and covers much more than the light one."""
+    s = scene(v=2, h=60, w=80)
+    light, heavy = (streak_layers(look, angle=5.0)(s, 1).record for look in ("light", "heavy"))
+    assert (len(light), len(heavy)) == (1, 3)
+    cover = [sum(layer.mean().item() for layer in r.values()) for r in (light, heavy)]
+    assert 0 < 5 * cover[0] < cover[1]
+    for layer, disparity in zip(heavy.values(), (4, 10, 24), strict=True):
+        left, right = layer[0, :, 0]
+        # Near the borders each view lacks what would be blurred in from outside.
+        left, right = left[10:-10, 10 + disparity : -10], right[10:-10, 10 : -10 - disparity]
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-5)
+
+
+def test_an_unknown_look_is_named():
+    with pytest.raises(UnknownNameError, match="unknown look of streaks 'havy'"):
+        streak_layers("havy")

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from deweather._version import __version__
-from deweather.cli import demo, doctor, models, restore, train, weights
+from deweather.cli import demo, doctor, models, restore, simulate, train, weights
 from deweather.cli.console import say
 from deweather.errors import DeweatherError
 
@@ -20,6 +20,10 @@ class Verbs(TyperGroup):
         """Run the verb; exit 2 on an error of this package, 130 on Ctrl-C."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # Typer passes on how pydantic classes an error, which says nothing to a user.
+            error.message = error.message.removeprefix("Value error, ")
+            raise
         except DeweatherError as error:
             say(f"Error: {error}", error=True)
             raise typer.Exit(2) from error
@@ -61,3 +65,4 @@ app.add_typer(weights.app, name="weights")
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)

@@ -74,7 +74,9 @@ def restore_all(
     started = time.time()
     pending: list[Job] = []
     for job in jobs:
-        if job.finished() and not overwrite:
+        if job.problem is not None:
+            yield Outcome(job, "failed", error=job.problem)
+        elif job.finished() and not overwrite:
             yield Outcome(job, "skipped")
         else:
             pending.append(job)
@@ -89,7 +91,7 @@ def restore_all(
             del loading  # and with it the pixels
             outcome.seconds = time.perf_counter() - begun
             yield outcome
-    _remove_leftovers({target.parent for job in jobs for target in job.targets}, started)
+    remove_leftovers({target.parent for job in jobs for target in job.targets}, started)
 
 
 def _read(job: Job) -> list[Picture]:
@@ -123,7 +125,7 @@ def _restore(
                 _write(target, source, picture, pixels, format=format, overwrite=overwrite)
         outcome.notes = _notes(pictures)
     except Exception as error:  # also a lack of memory, or a driver that gives up
-        outcome.status, outcome.error = "failed", _reason(error, job)
+        outcome.status, outcome.error = "failed", reason(error, job)
     return outcome
 
 
@@ -140,7 +142,9 @@ def _write(
     unchanged = same_pixels(pixels, picture.pixels)
     if unchanged and target.suffix.lower() == source.suffix.lower():
         copy_picture(source, target, overwrite=overwrite)
-        picture.info.notes[:] = ["Nothing was removed, the file is a copy."]
+        # Of the notes on reading one holds for a copy, too: its further frames were not looked at.
+        first = " Only the first of its pictures was looked at." if picture.info.several else ""
+        picture.info.notes[:] = [f"Nothing was removed, the file is a copy.{first}"]
         return
     picture.put(pixels)
     write_picture(target, picture, pixels, format=format, overwrite=overwrite)
@@ -170,7 +174,7 @@ def _notes(pictures: list[Picture]) -> list[str]:
     return both + lefts + rights
 
 
-def _reason(error: Exception, job: Job) -> str:
+def reason(error: Exception, job: Job) -> str:
     """Why a job failed, without the name of its source, which is shown beside it."""
     if isinstance(error, MemoryError):
         return "the picture does not fit into memory. Close other programs or reduce it."
@@ -180,7 +184,7 @@ def _reason(error: Exception, job: Job) -> str:
     return text.removeprefix(f"{job.sources[0]}: ") if len(job.sources) == 1 else text
 
 
-def _remove_leftovers(folders: set[Path], before: float) -> None:
+def remove_leftovers(folders: set[Path], before: float) -> None:
     """Remove incomplete files that killed runs left in output folders.
 
     Only those last written before this run began: another run may be at work on newer ones.

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deweather.errors import ConfigError, PictureError
-from deweather.image import Found, OutputFormat, find_pictures, match_pairs, plan_outputs
+from deweather.image import Found, OutputFormat, find_pairs, find_pictures, plan_outputs
+
+_NO_PARTNER = (
+    "it has no partner among the {other} pictures. Give left and right pictures the same names."
+)
 
 
 @dataclass(frozen=True)
@@ -18,17 +22,19 @@ class Job:
 
     Attributes:
         sources: one file, or left and right.
-        targets: the files to be written, one for each source.
+        targets: the files to be written, one for each source; none where there is a problem.
         side_by_side: whether the one picture holds both views.
+        problem: why it cannot be done, known from the names alone.
     """
 
     sources: tuple[Path, ...]
     targets: tuple[Path, ...]
     side_by_side: bool = False
+    problem: str | None = None
 
     def finished(self) -> bool:
         """Whether all outputs are there: `write_picture` makes files appear complete or never."""
-        return all(target.is_file() for target in self.targets)
+        return self.problem is None and all(target.is_file() for target in self.targets)
 
 
 def plan_jobs(
@@ -53,7 +59,8 @@ def plan_jobs(
 
     Raises:
         PictureError: a source is missing, or there is nothing to do.
-        PairError: left and right do not match.
+        PairError: of left and right no two match. A single one without partner is a job with a
+            problem.
         ConfigError: an output would replace an input.
     """
     for source in (*sources, *rights):
@@ -77,7 +84,7 @@ def plan_jobs(
 def _pairs(
     lefts: Sequence[Path], rights: Sequence[Path], out: Path, format: OutputFormat
 ) -> list[Job]:
-    pairs = match_pairs(lefts, rights)
+    pairs, lonely_lefts, lonely_rights = find_pairs(lefts, rights)
     # A right view is filed under the left one's name, with an extension that tells its own format.
     as_left = [Found(pair.left, pair.relative) for pair in pairs]
     as_right = [Found(p.right, p.relative.with_suffix(p.right.suffix)) for p in pairs]
@@ -86,7 +93,12 @@ def _pairs(
         plan_outputs(as_right, out / "right", format),
         strict=True,
     )
-    return [Job((left, right), (to_left, to_right)) for (left, to_left), (right, to_right) in plans]
+    # Those without a partner come first: a slip in the names shows before hours of work.
+    lonely = [(path, "right") for path in lonely_lefts] + [(path, "left") for path in lonely_rights]
+    return [
+        *(Job((path,), (), problem=_NO_PARTNER.format(other=other)) for path, other in lonely),
+        *(Job((left, right), (to_left, to_right)) for (left, to_left), (right, to_right) in plans),
+    ]
 
 
 def _keep_apart(

@@ -8,14 +8,21 @@ import typer
 
 from deweather.cli.console import say, say_json, say_table
 
+_SIZES = {
+    "": "published size",
+    "small": "compact, for a CPU or a small GPU",
+    "tiny": "smallest, for trials and tests",
+}
+_LOCAL = "local averages: tiles agree with the whole picture"
+
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the networks: parameters, sizes, tiling, views."""
+    """List the networks: what each is for, parameters, sizes, tiling, views."""
     import torch
 
-    from deweather.models import create_model, list_models
+    from deweather.models import NETWORKS, create_model, list_models
 
     rows: list[dict[str, Any]] = []
     for name in list_models():
@@ -25,6 +32,7 @@ def models(
         rows.append(
             {
                 "name": name,
+                "about": about(name),
                 "parameters": sum(p.numel() for p in network.parameters()),
                 "views": sorted(network.views),
                 "minimum": needs.minimum,
@@ -52,4 +60,19 @@ def models(
         ],
     )
     say()
+    longest = max(len(row["name"]) for row in rows)
+    for family, (_, title) in NETWORKS.items():
+        say(f"{family}: {title}")
+        for row in rows:
+            if row["name"].partition("-")[0] == family:
+                say(f"  {row['name']:<{longest}}  {row['about']}")
+    say()
     say("Sizes are met by padding: pictures of any size can be restored.")
+
+
+def about(name: str) -> str:
+    """What a variant is for, by its name: its size, and whether it averages locally."""
+    variant = name.partition("-")[2]
+    size = variant.removesuffix("local").removesuffix("-")
+    phrase = _SIZES.get(size, size)
+    return f"{phrase}; {_LOCAL}" if size != variant else phrase

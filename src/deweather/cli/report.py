@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 Sink = Callable[["Outcome"], None]
 
 
-def report(outcomes: Iterable[Outcome], ended: list[Outcome], total: int, *, as_json: bool) -> None:
+def report(
+    outcomes: Iterable[Outcome],
+    ended: list[Outcome],
+    total: int,
+    *,
+    as_json: bool,
+    done: str = "restored",
+) -> None:
     """Show outcomes as they come, then a summary on stderr that lists those that failed.
 
     Args:
@@ -25,20 +32,24 @@ def report(outcomes: Iterable[Outcome], ended: list[Outcome], total: int, *, as_
         ended: takes the outcomes as they come.
         total: how many there will be.
         as_json: print one JSON object for each on stdout, and nothing else there.
+        done: what the summary says of those that were done.
     """
-    with ExitStack() as stack:
-        sink: Sink = _json if as_json else _line
-        if sys.stdout.isatty() and not as_json:
-            sink = _bar(stack, total)
-        for outcome in outcomes:
-            ended.append(outcome)
-            sink(outcome)
-    count = Counter(outcome.status for outcome in ended)
-    skipped = f", {count['skipped']} already there" if count["skipped"] else ""
-    say(f"{count['done']} restored{skipped}, {count['failed']} failed", error=True)
-    for outcome in ended:
-        if outcome.status == "failed":
-            say(f"failed: {_names(outcome.job)}: {one_line(outcome.error)}", error=True)
+    try:
+        with ExitStack() as stack:
+            sink: Sink = _json if as_json else _line
+            if sys.stdout.isatty() and not as_json:
+                sink = _bar(stack, total)
+            for outcome in outcomes:
+                ended.append(outcome)
+                sink(outcome)
+        count = Counter(outcome.status for outcome in ended)
+        again = "(--overwrite makes them again)"
+        skipped = f", {count['skipped']} already there {again}" if count["skipped"] else ""
+        say(f"{count['done']} {done}{skipped}, {count['failed']} failed", error=True)
+    finally:  # also when interrupted: beside a bar failures are shown nowhere else
+        for outcome in ended:
+            if outcome.status == "failed":
+                say(f"failed: {_names(outcome.job)}: {one_line(outcome.error)}", error=True)
 
 
 def describe(outcome: Outcome) -> str:
@@ -48,7 +59,7 @@ def describe(outcome: Outcome) -> str:
         return f"{names}: failed: {one_line(outcome.error)}"
     targets = " + ".join(one_line(target) for target in outcome.job.targets)
     if outcome.status == "skipped":
-        return f"{names} -> {targets} (already there, skipped; --overwrite does it again)"
+        return f"{names} -> {targets} (exists; --overwrite makes it again)"
     notes = "".join(f" [{one_line(note)}]" for note in outcome.notes)
     return f"{names} -> {targets} ({outcome.seconds:.1f} s){notes}"
 
@@ -79,7 +90,10 @@ def _json(outcome: Outcome) -> None:
 
 
 def _bar(stack: ExitStack, total: int) -> Sink:
-    """A progress bar that stays as long as the stack; what needs reading is printed above it."""
+    """A progress bar that stays as long as the stack; notes are printed above it.
+
+    Failures are only counted: the list at the end says them all, once.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -94,17 +108,20 @@ def _bar(stack: ExitStack, total: int) -> Sink:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}", style="red"),
         TextColumn("{task.fields[at]}"),
     )
     progress = stack.enter_context(Progress(*columns, console=Console(highlight=False)))
-    task = progress.add_task("", total=total, at="")
+    task = progress.add_task("", total=total, failed="", at="")
+    failed = 0
 
     def sink(outcome: Outcome) -> None:
-        if outcome.status == "failed" or outcome.notes:
-            style = "red" if outcome.status == "failed" else ""
-            progress.console.print(Text(describe(outcome), style), soft_wrap=True)
+        nonlocal failed
+        failed += outcome.status == "failed"
+        if outcome.notes:
+            progress.console.print(Text(describe(outcome)), soft_wrap=True)
         # Square brackets in a file name are no markup.
         name = one_line(outcome.job.sources[0].name).replace("[", "\\[")
-        progress.update(task, advance=1, at=name)
+        progress.update(task, advance=1, failed=f"{failed} failed" if failed else "", at=name)
 
     return sink

@@ -155,13 +155,13 @@ def restore(
         format=kind,
         overwrite=overwrite,
     )
-    with _continuable(len(jobs), overwrite) as ended:
+    with continuable(len(jobs), overwrite) as ended:
         from deweather.cli.batch import restore_all
         from deweather.cli.report import report
         from deweather.restore import Restorer
 
         restorer = Restorer(weather.value, weights=weights or (), device=device)
-        _make_folder(out)
+        make_folder(out)
         outcomes = restore_all(jobs, restorer, format=kind, overwrite=overwrite)
         report(outcomes, ended, len(jobs), as_json=as_json)
     if any(outcome.status == "failed" for outcome in ended):
@@ -169,7 +169,7 @@ def restore(
 
 
 @contextmanager
-def _continuable(total: int, overwrite: bool) -> Iterator[list[Outcome]]:
+def continuable(total: int, overwrite: bool) -> Iterator[list[Outcome]]:
     """A list for outcomes; Ctrl-C in the block ends the program and says how to continue."""
     ended: list[Outcome] = []
     try:
@@ -184,7 +184,8 @@ def _continuable(total: int, overwrite: bool) -> Iterator[list[Outcome]]:
         raise typer.Exit(130) from interrupt
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """Make the folder of the results, or say why it cannot be made."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -74,6 +74,28 @@ def train(
         progress=sys.stderr.isatty(),
     )
     say(str(path))
+    if (step := steps_done(out)) < plan.steps:
+        how = how_to_go_on(step, max_steps, fresh)
+        say(f"Stopped at step {step} of {plan.steps}. To go on, {how}.", error=True)
+
+
+def steps_done(run: Path) -> int:
+    """The step at which a run's checkpoint was written."""
+    import torch
+
+    # Mapped and not read: of the file, which holds all weights, one number is wanted.
+    saved = torch.load(run / "last.ckpt", map_location="cpu", weights_only=True, mmap=True)
+    return int(saved["global_step"])
+
+
+def how_to_go_on(step: int, max_steps: int | None, fresh: bool) -> str:
+    """What to do with the command that stopped a run at a step before its end."""
+    changes = []
+    if max_steps is not None and step >= max_steps:  # the same command would stop at once
+        changes.append("with a larger --max-steps (or none)")
+    if fresh:
+        changes.append("without --fresh")
+    return " ".join(filter(None, ["give the same command again", " and ".join(changes)]))
 
 
 def parse_duration(text: str) -> timedelta:

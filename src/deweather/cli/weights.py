@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deweather.cli.console import say, say_json, say_table
+from deweather.cli.console import one_line, say, say_json, say_table
+from deweather.errors import WeightsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
     from deweather.weights import Card
@@ -41,15 +51,131 @@ def weights(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="Name of bundled weights.")], as_json: Json = False
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Bundled weights, or a weights file.")
+    ],
+    as_json: Json = False,
 ) -> None:
-    """Print the card of bundled weights."""
-    from deweather.weights import read_card
+    """Print the card of bundled weights, or what a weights file and the card beside it say."""
+    from deweather.weights import find_weights, list_weights, read_card
 
+    if name not in list_weights():
+        try:
+            path = find_weights(name)
+        except OSError as error:  # such as a name that is too long for a file
+            raise WeightsError(f"{name}: {error.strerror}. Check the path.") from error
+        _show_file(path, as_json)
+        return
     card = read_card(name)
     if as_json:
         say_json(card.model_dump())
+    else:
+        _say_card(card)
+
+
+@app.command("import")
+def import_checkpoint(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The authors' checkpoint, as torch saved it.")
+    ],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="File to write, .safetensors; a card, .toml, is put beside it."
+        ),
+    ],
+    method: Annotated[
+        str | None,
+        typer.Option(help="psidnet, apanet, kanet or dcmpnet; recognised if it is left out."),
+    ] = None,
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="Without the bugs of the released code.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file and its card.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a weights file of an authors' checkpoint, for `deweather restore --weights FILE`.
+
+    The network behaves as the authors released it unless --corrected is given.
+    """
+    from deweather.weights.imported import import_weights
+
+    card = import_weights(file, out, name=method, as_released=not corrected, overwrite=overwrite)
+    if as_json:
+        say_json(card.model_dump())
         return
+    say(f"{one_line(out)}: takes out {card.task}, {card.parameters:,} parameters.")
+    say(f"Use it with: deweather restore PICTURE --out DIR --weights {one_line(out)}")
+
+
+def _show_file(path: Path, as_json: bool) -> None:
+    facts = describe_file(path)
+    if as_json:
+        say_json(facts)
+        return
+    card, note = facts.pop("card"), facts.pop("note")
+    shown = {"switches": json.dumps(facts["switches"]), "size": f"{facts['size']:,} bytes"}
+    _say_facts({**facts, **shown, "card": note or "the one beside it, as follows"})
+    if card is None:
+        return
+    from deweather.weights import Card
+
+    say()
+    try:
+        _say_card(Card(**card))
+    except (TypeError, ValueError):  # a card of other keys than those of the bundled weights
+        _say_facts({k: v if isinstance(v, str) else json.dumps(v) for k, v in card.items()})
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """What a weights file says of itself, its checksum, and the card beside it.
+
+    The card is the TOML file of the same name, of whatever keys, if its `sha256` is that of this
+    very file; a note says why there is none.
+
+    Raises:
+        WeightsError: not a weights file of this package.
+    """
+    from deweather.weights.files import read_header
+
+    header = read_header(path)
+    facts: dict[str, Any] = {
+        "file": str(path),
+        "model": header.model,
+        "switches": header.switches,
+        "task": header.task,
+        "size": path.stat().st_size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    card, note = _card_beside(path, facts["sha256"])
+    return {**facts, "card": card, "note": note}
+
+
+def _card_beside(path: Path, sha256: str) -> tuple[dict[str, Any] | None, str | None]:
+    """The card of a weights file, or why there is none."""
+    beside = path.with_name(path.name.removesuffix(".safetensors") + ".toml")
+    if not beside.is_file():
+        return None, "there is no card beside it"
+    try:
+        card = tomllib.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return None, f"{beside} cannot be read as TOML ({error})"
+    if card.get("sha256") != sha256:
+        stated = card.get("sha256", "none")
+        return None, f"{beside} is not the card of this file: the sha256 that it states is {stated}"
+    # TOML has dates, JSON has none.
+    return json.loads(json.dumps(card, default=str)), None
+
+
+def _say_facts(facts: dict[str, str]) -> None:
+    for key, value in facts.items():
+        say(f"{key + ':':<14} {one_line(value)}")
+
+
+def _say_card(card: Card) -> None:
     facts = {
         "name": card.name,
         "task": card.task,
@@ -63,8 +189,10 @@ def show(
         "its licences": card.data.licences,
         "weather": card.data.weather,
     }
-    for key, value in facts.items():
-        say(f"{key + ':':<14} {value}")
+    if card.origin is not None:
+        facts["imported from"] = f"{card.origin.file}, sha256 {card.origin.sha256}"
+        facts["behaviour"] = card.origin.behaviour
+    _say_facts(facts)
     say()
     _say_evidence(card)
 

@@ -16,6 +16,7 @@ from deweather.image.files import (
 from deweather.image.folders import (
     Found,
     FoundPair,
+    find_pairs,
     find_pictures,
     join_side_by_side,
     match_pairs,
@@ -36,6 +37,7 @@ __all__ = [
     "Picture",
     "PictureInfo",
     "copy_picture",
+    "find_pairs",
     "find_pictures",
     "join_side_by_side",
     "match_pairs",

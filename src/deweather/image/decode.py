@@ -126,9 +126,9 @@ def _decode_plain(file: BinaryIO, head: bytes, info: PictureInfo, max_pixels: in
     with _open_plain(file, info.kind) as image:
         _check_size(*image.size, max_pixels)
         if "mpoffset" in image.info:
-            info.note("The file holds several pictures; only the first was read.")
+            info.note_several("The file holds several pictures; only the first was read.")
         if getattr(image, "is_animated", False):
-            info.note("The file is animated; only the first frame was read.")
+            info.note_several("The file is animated; only the first frame was read.")
         if info.kind == "png" and png.depth(head) == 16:
             file.seek(0)
             png16 = png.read_16_bit(file.read())
@@ -158,7 +158,7 @@ def _decode_tiff(file: BinaryIO, info: PictureInfo, max_pixels: int) -> _Stored:
     _check_size(*size, max_pixels)
     tiff.check_strips(tags, file_size)
     if tags.next:
-        info.note("The file holds several pages; only the first was read.")
+        info.note_several("The file holds several pages; only the first was read.")
     orientation = tiff.number(tags, metadata.ORIENTATION, 1)
     orientation = orientation if 1 <= orientation <= 8 else 1
     _keep_facts(tiff.facts(tags), info)

@@ -228,6 +228,9 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
     try:
         with open(temporary, "xb") as file:
             yield file
+            # The disk may take the new name before the bytes: a power cut would leave an empty file.
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -57,7 +57,7 @@ def find_pictures(sources: Sequence[Source], *, recursive: bool = True) -> list[
     """
     found: list[tuple[Found, str]] = []  # with the name of the folder each came from
     for source in map(Path, sources):
-        if source.is_dir():
+        if os.path.isdir(source):  # unlike Path.is_dir it takes names of any length
             paths = _walk(source, recursive)
             if not paths:
                 known = ", ".join(sorted(EXTENSIONS))
@@ -170,43 +170,63 @@ def _appended(relative: Path, converted: Path) -> Path:
 
 
 def match_pairs(left: Sequence[Source], right: Sequence[Source]) -> list[FoundPair]:
-    """Match the left with the right pictures of stereo pairs.
-
-    One file on either side make a pair, whatever they are called. Otherwise they are matched by
-    their names relative to the folders given; where extensions differ, by the names without them.
+    """Match the left with the right pictures of stereo pairs, all of them; see `find_pairs`.
 
     Raises:
         PictureError: see `find_pictures`.
         PairError: where a picture has no partner; the message lists the first few.
     """
+    pairs, *lonely = find_pairs(left, right)
+    if any(lonely):
+        raise _without_partner([path for side in lonely for path in side])
+    return pairs
+
+
+def find_pairs(
+    left: Sequence[Source], right: Sequence[Source]
+) -> tuple[list[FoundPair], list[Path], list[Path]]:
+    """Match the left with the right pictures of stereo pairs, as far as they have partners.
+
+    One file on either side make a pair, whatever they are called. Otherwise they are matched by
+    their names relative to the folders given; where extensions differ, by the names without them.
+
+    Returns:
+        The pairs, the left pictures without a partner, and the right ones.
+
+    Raises:
+        PictureError: see `find_pictures`.
+        PairError: where no picture has a partner; the message lists the first few.
+    """
     lefts, rights = find_pictures(left), find_pictures(right)
     singles = len(lefts) == len(rights) == 1
     if singles and not any(Path(s).is_dir() for s in (*left, *right)):
-        return [FoundPair(lefts[0].path, rights[0].path, lefts[0].relative)]
+        return [FoundPair(lefts[0].path, rights[0].path, lefts[0].relative)], [], []
     exact = {item.relative: item.path for item in rights}
     stems = Counter(item.relative.with_suffix("") for item in rights)
     left_stems = Counter(item.relative.with_suffix("") for item in lefts)
     by_stem = {item.relative.with_suffix(""): item for item in rights}
     pairs: list[FoundPair] = []
-    lonely: list[Path] = []
+    lonely_lefts: list[Path] = []
     for item in lefts:
         stem = item.relative.with_suffix("")
         partner = exact.get(item.relative)
         if partner is None and stems[stem] == left_stems[stem] == 1:
             partner = by_stem[stem].path
         if partner is None:
-            lonely.append(item.path)
+            lonely_lefts.append(item.path)
         else:
             pairs.append(FoundPair(item.path, partner, item.relative))
     taken = {pair.right for pair in pairs}
-    lonely += [item.path for item in rights if item.path not in taken]
-    if lonely:
-        shown = ", ".join(str(path) for path in lonely[:5])
-        more = f" and {len(lonely) - 5} more" if len(lonely) > 5 else ""
-        raise PairError(
-            f"no partner for {shown}{more}. Give left and right pictures the same names."
-        )
-    return pairs
+    lonely_rights = [item.path for item in rights if item.path not in taken]
+    if not pairs and (lonely_lefts or lonely_rights):
+        raise _without_partner(lonely_lefts + lonely_rights)
+    return pairs, lonely_lefts, lonely_rights
+
+
+def _without_partner(lonely: Sequence[Path]) -> PairError:
+    shown = ", ".join(str(path) for path in lonely[:5])
+    more = f" and {len(lonely) - 5} more" if len(lonely) > 5 else ""
+    return PairError(f"no partner for {shown}{more}. Give left and right pictures the same names.")
 
 
 def split_side_by_side(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -56,6 +56,7 @@ class PictureInfo:
         jpeg: compression of a source JPEG.
         lossless: whether a source WebP was lossless.
         wide: the original of a picture that had to be converted to sRGB.
+        several: whether the file holds further frames or pages, which were not read.
         notes: plain sentences on what was changed or lost, in reading and in writing.
     """
 
@@ -69,12 +70,18 @@ class PictureInfo:
     jpeg: JpegHint | None = None
     lossless: bool = False
     wide: WideColour | None = None
+    several: bool = False
     notes: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
         """Add a sentence to the notes, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def note_several(self, sentence: str) -> None:
+        """Note that the file holds more than the picture that was read."""
+        self.several = True
+        self.note(sentence)
 
 
 @dataclass

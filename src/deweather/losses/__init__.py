@@ -1,5 +1,36 @@
 """What training minimises: functions of a restored and a clean picture, a mean over everything."""
 
-from deweather.losses.pixel import charbonnier, frequency_l1
+from deweather.losses.contrastive import ContrastiveLoss
+from deweather.losses.difference import depth_loss, difference_weights, weighted_depth_l1
+from deweather.losses.features import FeatureNetwork, VGG19Features
+from deweather.losses.pixel import (
+    charbonnier,
+    frequency_l1,
+    frequency_modulus,
+    l1,
+    l1_and_frequency,
+    mse,
+)
+from deweather.losses.prior import dark_channel_loss, total_variation, total_variation_squared
+from deweather.losses.structure import edge_loss, ssim, ssim_loss
 
-__all__ = ["charbonnier", "frequency_l1"]
+__all__ = [
+    "ContrastiveLoss",
+    "FeatureNetwork",
+    "VGG19Features",
+    "charbonnier",
+    "dark_channel_loss",
+    "depth_loss",
+    "difference_weights",
+    "edge_loss",
+    "frequency_l1",
+    "frequency_modulus",
+    "l1",
+    "l1_and_frequency",
+    "mse",
+    "ssim",
+    "ssim_loss",
+    "total_variation",
+    "total_variation_squared",
+    "weighted_depth_l1",
+]

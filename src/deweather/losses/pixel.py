@@ -5,17 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deweather.errors import FramesError
+from deweather.losses.shapes import same_shape
 
 
 def _difference(restored: Tensor, clean: Tensor) -> Tensor:
-    """Their difference; shapes that would broadcast are refused, because they are mistakes."""
-    if restored.shape != clean.shape:
-        raise FramesError(
-            f"restored has shape {tuple(restored.shape)}, clean {tuple(clean.shape)}; "
-            "a loss compares tensors of one shape."
-        )
+    same_shape(restored=restored, clean=clean)
     return restored - clean
+
+
+def l1(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean absolute difference of two tensors of one shape, else FramesError."""
+    return _difference(restored, clean).abs().mean()
+
+
+def mse(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean squared difference of two tensors of one shape, else FramesError."""
+    return _difference(restored, clean).square().mean()
 
 
 def charbonnier(restored: Tensor, clean: Tensor, eps: float = 1e-3) -> Tensor:
@@ -53,3 +58,38 @@ def frequency_l1(restored: Tensor, clean: Tensor) -> Tensor:
     """
     spectrum = torch.fft.rfft2(_difference(restored, clean))
     return 0.5 * (spectrum.real.abs().mean() + spectrum.imag.abs().mean())
+
+
+def frequency_modulus(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean modulus of the 2-D FFT of the difference.
+
+    The transform is over the last two axes, not normalised; the mean runs over the full spectrum.
+
+    Args:
+        restored: (..., H, W).
+        clean: the same shape.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        FramesError: the shapes differ.
+    """
+    return torch.fft.fft2(_difference(restored, clean)).abs().mean()
+
+
+def l1_and_frequency(restored: Tensor, clean: Tensor, weight: float = 0.1) -> Tensor:
+    """`l1` plus `weight` times `frequency_l1`: what PSIDNet minimises for each of its outputs.
+
+    Args:
+        restored: (..., H, W).
+        clean: the same shape.
+        weight: of the frequency term.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        FramesError: the shapes differ.
+    """
+    return l1(restored, clean) + weight * frequency_l1(restored, clean)

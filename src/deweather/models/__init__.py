@@ -16,6 +16,10 @@ __all__ = ["NETWORKS", "Needs", "Network", "Restoration", "create_model", "list_
 
 NETWORKS: dict[str, tuple[str, str]] = {
     "stereoirr": ("StereoIRR", "stereo deraining by dual-view mutual attention"),
+    "psidnet": ("PSIDNet", "stereo dehazing in three stages, from quarters to the full view"),
+    "apanet": ("APANet", "stereo deraining by external attention and rows read in one direction"),
+    "kanet": ("KANet", "dehazing of real pictures by a transformer with learned queries"),
+    "dcmpnet": ("DCMPNet", "dehazing of single pictures guided by their depth"),
 }
 """Module in this folder: (network class, what it is). The module's VARIANTS name its sizes."""
 

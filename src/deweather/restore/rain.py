@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deweather.image.frames import to_frames
 from deweather.models import Network
-from deweather.restore.harm import STREAKS, darkened_streaks, fade
+from deweather.restore.harm import STREAKS, WET, darkened_streaks, fade
 from deweather.restore.sizes import padded_forward
 from deweather.restore.tiles import TILE, restore_tiled
 
@@ -59,7 +59,7 @@ def size_of_rain(network: Network, views: Sequence[Pixels], device: torch.device
             with torch.inference_mode():
                 image = padded_forward(network, frames).float().clamp(0, 1)
             blocks.append(darkened_streaks(frames, image))
-    return float(torch.cat(blocks).median())
+    return float(torch.cat(blocks).quantile(1 - WET))
 
 
 def _starts(length: int) -> list[int]:

@@ -1,13 +1,10 @@
-"""Haze and fog: Koschmieder's law in linear light, through air that both cameras share.
+"""Haze, fog, smog and dust: Koschmieder's law in linear light, through air that both cameras share.
 
 I = J·t + A·(1 - t), t = exp(-∫ β ds) along the ray from the camera to the scene point
 (Koschmieder 1924; McCartney, "Optics of the Atmosphere", 1976). Meteorological optical range V is
-the distance at which t = 0.05, so β = -ln 0.05 / V (WMO-No. 8). Wavelength follows Ångström's
-exponent.
-
-Inhomogeneous air is a sum of plane waves fixed in the world, β(P) = β·(1 + Σ a cos(k·P + φ)): its
-integral along a ray has a closed form, so no marching is needed and both cameras see the same
-patches.
+the distance at which t = 0.05, so β = -ln 0.05 / V (WMO-No. 8); Koschmieder's visual range takes
+0.02. Wavelength follows Ångström's exponent, the density of the air is that of `air`, and what
+`scattering` says is scattered forward arrives as glow and blur.
 """
 
 from __future__ import annotations
@@ -18,18 +15,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deweather.errors import ConfigError
+from deweather.errors import ConfigError, UnknownNameError
 from deweather.image.transfer import linear_to_srgb, srgb_to_linear
+from deweather.weather.air import draw_air, optical_path
+from deweather.weather.airlight import airlight_colour
 from deweather.weather.operator import Degraded, Parameter, generators, per_picture, require
+from deweather.weather.scattering import brightened, forward_scattered
 from deweather.weather.scene import Scene
 
+CONTRASTS = {"wmo": 0.05, "koschmieder": 0.02}
+"""Transmission at the visibility, by convention."""
+
 _WAVELENGTHS = (0.610, 0.550, 0.465)  # micrometres, centres of the sRGB primaries
-_WAVES = 6
 
 
-def extinction_of(visibility: Tensor) -> Tensor:
-    """Extinction coefficient β in 1/m for a meteorological optical range in metres (t = 5 %)."""
-    return -math.log(0.05) / visibility
+def extinction_of(visibility: Tensor, convention: str = "wmo") -> Tensor:
+    """Extinction coefficient β in 1/m for a visibility in metres: t = 5 % (WMO) or 2 % there."""
+    return _thickness_at_visibility(convention) / visibility
+
+
+def _thickness_at_visibility(convention: str) -> float:
+    if convention not in CONTRASTS:
+        raise UnknownNameError("convention", convention, CONTRASTS)
+    return -math.log(CONTRASTS[convention])
 
 
 def koschmieder(radiance: Tensor, transmission: Tensor, airlight: Tensor) -> Tensor:
@@ -39,63 +47,146 @@ def koschmieder(radiance: Tensor, transmission: Tensor, airlight: Tensor) -> Ten
 
 
 class Haze:
-    """Haze of a given visibility.
+    """Haze of a given visibility or extinction coefficient; give one of the two.
 
     Args:
-        visibility: meteorological optical range in metres; inf is clear air.
-        airlight: sRGB colour of the air at infinity, in [0, 1]: a grey, three channels, or (B, 3).
+        visibility: metres, at the height of the cameras and by `convention`; inf is clear air.
+        airlight: sRGB colour of the air at infinity, in [0, 1]: a grey, three channels, (B, 3), or
+            a name of `AIRLIGHTS`.
         inhomogeneity: how far the density strays from its mean, in [0, 1).
         angstrom: Ångström exponent; 0 for fog, about 1.3 for dry haze (bluer where it is thin).
         linear: False composites sRGB values as they are, like the synthetic sets of the field do.
+        extinction: coefficient β in 1/m instead of the visibility; 0 is clear air.
+        convention: "wmo", 5 % of the light is left at the visibility, or "koschmieder", 2 %.
+        scale_height: metres over which the density falls to 1/e with height (ground fog); inf for
+            the same at all heights. The rows of the pictures are taken as level.
+        drift: motion of the air in m/s: right, down, ahead; three numbers or (B, 3).
+        time: seconds since the seed's air was at its place; frames of a video share the seed.
+        octaves: of fractal patches. 0 draws six waves between a twentieth and a half of the
+            visibility instead, smoother than air mostly is.
+        patch: metres, the largest of the fractal patches; None is half the visibility.
+        scattering: share of the scattered light that goes on nearly forward, in [0, 1): glow and
+            blur by `scattering`. 0 leaves them out; half is what diffraction by drops gives.
+        lamps: radiance of pixels that are white in the picture, relative to white, for the glow.
     """
 
     def __init__(
         self,
-        visibility: Parameter,
-        airlight: float | Sequence[float] | Tensor = 0.85,
+        visibility: Parameter | None = None,
+        airlight: float | str | Sequence[float] | Tensor = 0.85,
         inhomogeneity: Parameter = 0.0,
         angstrom: Parameter = 0.0,
         linear: bool | Tensor = True,
+        *,
+        extinction: Parameter | None = None,
+        convention: str = "wmo",
+        scale_height: Parameter = math.inf,
+        drift: Sequence[float] | Tensor = (0.0, 0.0, 0.0),
+        time: Parameter = 0.0,
+        octaves: int = 0,
+        patch: Parameter | None = None,
+        scattering: Parameter = 0.0,
+        lamps: Parameter = 1.0,
     ) -> None:
         """Check the parameters that are plain numbers."""
-        if not isinstance(visibility, Tensor):
-            require(visibility > 0, "visibility", visibility, "metres > 0 (inf for clear air)")
-        if not isinstance(inhomogeneity, Tensor):
-            require(0 <= inhomogeneity < 1, "inhomogeneity", inhomogeneity, "a value in [0, 1)")
-        self.visibility = visibility
-        self.airlight = airlight
-        self.inhomogeneity = inhomogeneity
-        self.angstrom = angstrom
-        self.linear = linear
+        if (visibility is None) == (extinction is None):
+            raise ConfigError(
+                f"visibility = {visibility!r} and extinction = {extinction!r}; give one of them."
+            )
+        self._thickness = _thickness_at_visibility(convention)
+        _check("visibility", visibility, 0, "metres > 0 (inf for clear air)", inclusive=False)
+        _check("extinction", extinction, 0, "1/m, 0 (clear air) or more")
+        _check("scale_height", scale_height, 0, "metres > 0 (inf for none)", inclusive=False)
+        _check("patch", patch, 0, "metres > 0, or None", inclusive=False)
+        _check("lamps", lamps, 1, "1 or more")
+        for name, share in (("inhomogeneity", inhomogeneity), ("scattering", scattering)):
+            if not isinstance(share, Tensor):
+                require(0 <= share < 1, name, share, "a value in [0, 1)")
+        require(0 <= octaves <= 12, "octaves", octaves, "0 to 12")
+        self.visibility, self.extinction = visibility, extinction
+        self.airlight = airlight_colour(airlight) if isinstance(airlight, str) else airlight
+        self.inhomogeneity, self.angstrom, self.linear = inhomogeneity, angstrom, linear
+        self.convention, self.scale_height = convention, scale_height
+        self.drift, self.time = drift, time
+        self.octaves, self.patch = octaves, patch
+        self.scattering, self.lamps = scattering, lamps
 
     def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
         """Put haze into the scene.
 
-        Records visibility, airlight (sRGB) and transmission (B, V, 3, H, W).
+        Records the parameters, (B,) each, airlight (B, 3) sRGB, drift (B, 3), and transmission (B,
+        V, 3, H, W): the share of the light that arrives straight.
         """
         b = scene.frames.shape[0]
-        visibility = per_picture(self.visibility, scene, "visibility")
-        strength = per_picture(self.inhomogeneity, scene, "inhomogeneity")
-        angstrom = per_picture(self.angstrom, scene, "angstrom")
+        values = self._values(scene)
         airlight = self._airlight(scene)
         linear = torch.as_tensor(self.linear, device=scene.frames.device).expand(b)
-        path = optical_path(scene, visibility, strength, generators(seed, b, stream=1))
+        path = self._path(scene, values, generators(seed, b, stream=1))
         ratio = torch.tensor(_WAVELENGTHS).to(scene.frames) / 0.55
-        channel = ratio[None, :] ** -angstrom[:, None]
-        beta = extinction_of(visibility)[:, None] * channel
-        transmission = torch.exp(-path * beta[:, None, :, None, None])
-        frames = koschmieder(scene.frames, transmission, airlight)
+        channel = ratio[None, :] ** -values["angstrom"][:, None]
+        beta = (self._thickness / values["visibility"])[:, None] * channel
+        thickness = path * beta[:, None, :, None, None]
+        transmission = torch.exp(-thickness)
+
+        def seen(radiance: Tensor, air: Tensor) -> Tensor:
+            share = values["scattering"]
+            if not bool((share > 0).any()):
+                return koschmieder(radiance, transmission, air)
+            a = air[:, None, :, None, None]
+            lit = brightened(radiance, values["lamps"])
+            glow = forward_scattered(lit, thickness, share, scene.focal_length)
+            passed = torch.exp(-(1 - share.view(b, 1, 1, 1, 1)) * thickness)
+            return radiance * transmission + glow + a * (1 - passed)
+
+        frames = seen(scene.frames, airlight)
         if bool(linear.any()):
-            light = koschmieder(
-                srgb_to_linear(scene.frames), transmission, srgb_to_linear(airlight)
-            )
+            light = seen(srgb_to_linear(scene.frames), srgb_to_linear(airlight))
             frames = torch.where(linear.view(b, 1, 1, 1, 1), linear_to_srgb(light), frames)
-        record = {
-            "haze.visibility": visibility,
+        record = {f"haze.{name}": value for name, value in values.items()}
+        record |= {
             "haze.airlight": airlight,
+            "haze.linear": linear,
             "haze.transmission": transmission,
         }
         return Degraded(frames.clamp(0, 1), record)
+
+    def _values(self, scene: Scene) -> dict[str, Tensor]:
+        """The parameters as (B,) tensors (drift (B, 3)), by name."""
+        names = (
+            "inhomogeneity", "angstrom", "scale_height", "time", "scattering", "lamps"
+        )  # fmt: skip
+        values = {name: per_picture(getattr(self, name), scene, name) for name in names}
+        if self.visibility is not None:
+            values["visibility"] = per_picture(self.visibility, scene, "visibility")
+        elif self.extinction is not None:
+            values["visibility"] = self._thickness / per_picture(
+                self.extinction, scene, "extinction"
+            )
+        values["extinction"] = self._thickness / values["visibility"]
+        drift = torch.as_tensor(self.drift).to(scene.frames)
+        b = scene.frames.shape[0]
+        if drift.shape not in ((3,), (b, 3)):
+            raise ConfigError(f"drift has shape {tuple(drift.shape)}; give 3 or ({b}, 3) m/s.")
+        values["drift"] = drift.expand(b, 3)
+        return values
+
+    def _path(
+        self, scene: Scene, values: dict[str, Tensor], draws: Sequence[torch.Generator]
+    ) -> Tensor:
+        falloff = 1 / values["scale_height"]
+        if not bool(((values["inhomogeneity"] > 0) | (falloff > 0)).any()):
+            return optical_path(scene)
+        patch = None if self.patch is None else per_picture(self.patch, scene, "patch")
+        air = draw_air(
+            draws,
+            visibility=values["visibility"],
+            strength=values["inhomogeneity"],
+            falloff=falloff,
+            octaves=self.octaves,
+            patch=patch,
+            shift=values["drift"] * values["time"][:, None],
+        )
+        return optical_path(scene, air)
 
     def _airlight(self, scene: Scene) -> Tensor:
         b = scene.frames.shape[0]
@@ -108,38 +199,10 @@ class Haze:
         return airlight.expand(b, 3)
 
 
-def optical_path(
-    scene: Scene, visibility: Tensor, strength: Tensor, draws: Sequence[torch.Generator]
-) -> Tensor:
-    """Length of the ray weighted by relative density ∫ρ ds, mean ρ = 1: (B, V, 1, H, W) metres.
-
-    The waves are between a twentieth and a half of the visibility long; their amplitudes add up to
-    `strength`, so the density never becomes negative.
-    """
-    rays = scene.rays()
-    norm = rays.square().sum(2, keepdim=True).sqrt()
-    length = scene.depth() * norm
-    if not bool((strength > 0).any()):
-        return length
-    unit = rays / norm
-    waves = torch.stack([_draw_waves(g) for g in draws]).to(scene.frames)  # (B, 5, M)
-    wavelength = waves[:, 3] * visibility.clamp_max(1e7)[:, None]
-    k = waves[:, :3] * (2 * math.pi / wavelength)[:, None]
-    amplitude = wavelength / wavelength.sum(1, keepdim=True) * strength[:, None]
-    along = torch.einsum("bidhw,bdm->bimhw", unit, k)  # k·ray, radians per metre
-    start = torch.einsum("bvdij,bdm->bvmij", scene.centres(), k) + waves[
-        :, 4, :, None, None
-    ].unsqueeze(1)
-    half = along * (length / 2)
-    wave = torch.cos(start + half) * torch.sinc(half / math.pi)
-    mean = (wave * amplitude[:, None, :, None, None]).sum(2, keepdim=True)
-    return length * (1 + mean)
-
-
-def _draw_waves(generator: torch.Generator) -> Tensor:
-    """(5, M): unit direction (3), wavelength in visibilities, phase."""
-    direction = torch.randn(3, _WAVES, generator=generator)
-    direction = direction / direction.norm(dim=0).clamp_min(1e-6)
-    wavelength = 0.05 * 10 ** torch.rand(1, _WAVES, generator=generator)
-    phase = 2 * math.pi * torch.rand(1, _WAVES, generator=generator)
-    return torch.cat([direction, wavelength, phase])
+def _check(
+    name: str, value: Parameter | None, least: float, expected: str, *, inclusive: bool = True
+) -> None:
+    """Check a plain number against its least value; tensors and None pass."""
+    if value is None or isinstance(value, Tensor):
+        return
+    require(value >= least if inclusive else value > least, name, value, expected)

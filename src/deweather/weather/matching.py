@@ -17,6 +17,8 @@ from deweather.weather.depth import guided_filter, sky_likeness
 
 Array = NDArray[np.float32]
 
+_PER_PIXEL = 1.5  # Lab units of colour that a pixel of distance counts as
+
 
 def match(left: NDArray[np.uint8], right: NDArray[np.uint8], largest: int = 128) -> Array:
     """Disparity of both views of a rectified pair.
@@ -47,18 +49,29 @@ def _complete(disparity: Array, picture: NDArray[np.uint8]) -> Array:
     return out.astype(np.float32)
 
 
-def both_views(left: Array, right: Array | None = None) -> Array:
+def both_views(
+    left: Array,
+    right: Array | None = None,
+    *,
+    pictures: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
+) -> Array:
     """Fill the holes (0) of a left disparity and, if need be, carry it to the right view.
 
     Args:
         left: (H, W), pixels, 0 where unknown.
         right: the same for the right view, or None to render it from the left one.
+        pictures: of both views, (H, W, 3), uint8. With them holes are filled by `fill_by_colour`
+            and what looks like sky among them is put at infinity (0); without, along the rows.
 
     Returns:
         (2, H, W), float32.
     """
-    filled = fill_holes(left)
-    return np.stack([filled, fill_holes(carry_to_right(filled) if right is None else right)])
+    if pictures is None:
+        filled = fill_holes(left)
+        return np.stack([filled, fill_holes(carry_to_right(filled) if right is None else right)])
+    filled = fill_by_colour(left, pictures[0])
+    other = carry_to_right(filled) if right is None else right
+    return np.stack([filled, fill_by_colour(other, pictures[1])])
 
 
 def carry_to_right(left: Array) -> Array:
@@ -93,6 +106,51 @@ def fill_holes(disparity: Array) -> Array:
     filled = np.where(np.isfinite(filled), filled, np.median(disparity[known]))
     smooth = cv2.medianBlur(filled.astype(np.float32), 5)
     return np.where(known, disparity, smooth).astype(np.float32)
+
+
+def fill_by_colour(disparity: Array, picture: NDArray[np.uint8]) -> Array:
+    """Fill zeros (H, W) from the known value beside, above or below that has most alike a colour.
+
+    So a hole ends where the picture (H, W, 3) has an edge. Holes that look like sky stay 0.
+    """
+    known = disparity > 0
+    if not known.any():
+        return disparity.astype(np.float32)
+    lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
+    lab = lab.astype(np.float32)
+    rows, columns = np.indices(disparity.shape)
+    least = np.full(disparity.shape, np.inf, np.float32)
+    filled = np.full(disparity.shape, np.median(disparity[known]), np.float32)
+    for axis in (0, 1):
+        for flipped in (False, True):
+            r, c, found = _nearest_known(known, axis, flipped)
+            cost = np.sqrt(((lab - lab[r, c]) ** 2).sum(2))
+            cost += _PER_PIXEL * (np.abs(r - rows) + np.abs(c - columns))
+            better = found & (cost < least)
+            least = np.where(better, cost, least).astype(np.float32)
+            filled = np.where(better, disparity[r, c], filled).astype(np.float32)
+    smooth = np.where(sky_likeness(picture) > 0.5, 0, cv2.medianBlur(filled, 5))
+    return np.where(known, disparity, smooth).astype(np.float32)
+
+
+def _nearest_known(
+    known: NDArray[np.bool_], axis: int, flipped: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Row and column of the last known pixel before each one along an axis, and if there is one.
+
+    Flipped, it is the first one after.
+    """
+    h, w = known.shape
+    place = np.indices(known.shape)[axis]
+    if flipped:
+        last = np.where(known, place, known.shape[axis])
+        last = np.flip(np.minimum.accumulate(np.flip(last, axis), axis=axis), axis)
+    else:
+        last = np.maximum.accumulate(np.where(known, place, -1), axis=axis)
+    found = (last >= 0) & (last < known.shape[axis])
+    last = last.clip(0, known.shape[axis] - 1)
+    rows, columns = np.indices((h, w))
+    return (last, columns, found) if axis == 0 else (rows, last, found)
 
 
 def _sgm(left: NDArray[np.uint8], right: NDArray[np.uint8], largest: int) -> Array:

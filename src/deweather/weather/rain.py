@@ -7,6 +7,9 @@ covered for the time that the drop needs to pass, so its opacity is D / (v·T + 
 the pixel that it covers, and its light comes from a wide field, the blurred scene and the sky (Garg
 and Nayar, IJCV 75, 2007): on most backgrounds it is the brighter of the two. Drops too small or too
 far to draw are a veil with the extinction of the whole distribution.
+
+A drop at the distance Z before a lens of aperture A that is focused far away is blurred to a circle
+of A·f/Z. The disc is drawn as a Gaussian of the same standard deviation, a quarter of its diameter.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from deweather.weather.splat import draw_streaks
 NEAR, REACH = 0.4, 10.0  # metres between which drops are drawn one by one
 SMALLEST = 1.0  # millimetres; smaller drops are veil
 _DENSITY = 8000.0  # N0, drops per m³ and mm
+_WIDEST = 3.2  # pixels; the Gaussian width across of a drop in focus is drawn no wider
+_GOLDEN = 0.6180339887498949  # its multiples fill a circle evenly
 _CROWDING = 0.04  # streaks per pixel; drops behind those overlap into the veil
 
 
@@ -68,6 +73,11 @@ class Rain:
         brightness: radiance of drops relative to the mean of blurred scene and sky.
         veil: scale of the extinction by drops that are not drawn one by one; 0 leaves it out.
         streaks: scale of the opacity of those that are; 0 leaves them out.
+        gusts: standard deviation of the wind from drop to drop, relative to the wind.
+        aperture: diameter of the lens in metres, focused far away; 0 is a pinhole.
+        lag: seconds by which each view's exposure starts later than that of the view before.
+        time: seconds that the seed's drops have fallen; frames of a video share the seed. A drop
+            that leaves at one side comes in at the other.
     """
 
     def __init__(
@@ -78,50 +88,74 @@ class Rain:
         brightness: Parameter = 1.0,
         veil: Parameter = 1.0,
         streaks: Parameter = 1.0,
+        *,
+        gusts: Parameter = 0.1,
+        aperture: Parameter = 0.0,
+        lag: Parameter = 0.0,
+        time: Parameter = 0.0,
     ) -> None:
         """Check the parameters that are plain numbers."""
         if not isinstance(rate, Tensor):
             require(0 <= rate <= 1000, "rate", rate, "a rain rate in mm/h, 0 to 1000")
         if not isinstance(exposure, Tensor):
             require(exposure > 0, "exposure", exposure, "seconds > 0")
+        for name, value, unit in (
+            ("brightness", brightness, "0 or more"),
+            ("veil", veil, "0 or more"),
+            ("streaks", streaks, "0 or more"),
+            ("gusts", gusts, "a share of the wind, 0 or more"),
+            ("aperture", aperture, "metres, 0 or more"),
+        ):
+            if not isinstance(value, Tensor):
+                require(value >= 0, name, value, unit)
         self.rate, self.wind, self.exposure = rate, wind, exposure
         self.brightness, self.veil, self.streaks = brightness, veil, streaks
+        self.gusts, self.aperture, self.lag, self.time = gusts, aperture, lag, time
 
     def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
-        """Let it rain. Records rate, and the opacity of the streaks (B, V, 1, H, W)."""
+        """Let it rain.
+
+        Records the parameters, (B,) each, the light of the sky (B, 3), linear, and the opacity of
+        the streaks and the transmission of the veil, (B, V, 1, H, W).
+        """
         b, v, _, h, w = scene.frames.shape
-        rate = per_picture(self.rate, scene, "rate")
-        exposure = per_picture(self.exposure, scene, "exposure")
-        streaks = per_picture(self.streaks, scene, "streaks")
-        drawn = torch.where(streaks > 0, rate, 0.0).tolist()
-        drops = self._draw(scene, drawn, exposure, generators(seed, b, stream=2))
-        opacity = 1 - torch.exp(-_optical_thickness(scene, drops, exposure)).view(b, v, 1, h, w)
+        names = (
+            "rate", "wind", "exposure", "brightness", "veil", "streaks", "gusts", "aperture",
+            "lag", "time",
+        )  # fmt: skip
+        values = {name: per_picture(getattr(self, name), scene, name) for name in names}
+        rate, streaks, veil = values["rate"], values["streaks"], values["veil"]
+        drops = self._draw(scene, values, generators(seed, b, stream=2))
+        thickness = _optical_thickness(
+            scene, drops, values["exposure"], values["aperture"], values["lag"]
+        )
+        opacity = 1 - torch.exp(-thickness).view(b, v, 1, h, w)
         light = srgb_to_linear(scene.frames)
         sky = _sky(light)
-        veil = per_picture(self.veil, scene, "veil")
         beta = torch.where(rate > 0, rain_extinction(rate.clamp_min(1e-6)), 0.0) * veil
         transmission = torch.exp(-scene.depth() * beta.view(b, 1, 1, 1, 1))
         light = koschmieder(light, transmission, sky)
-        brightness = per_picture(self.brightness, scene, "brightness").view(b, 1, 1, 1, 1)
+        brightness = values["brightness"].view(b, 1, 1, 1, 1)
         opacity = opacity * streaks.view(b, 1, 1, 1, 1)
         drop_light = brightness * 0.5 * (_wide_field(light) + sky[:, None, :, None, None])
         light = light + (drop_light - light) * opacity
-        record = {"rain.rate": rate, "rain.opacity": opacity, "rain.transmission": transmission}
+        record = {f"rain.{name}": value for name, value in values.items()}
+        record |= {"rain.sky": sky, "rain.opacity": opacity, "rain.transmission": transmission}
         return Degraded(linear_to_srgb(light).clamp(0, 1), record)
 
     def _draw(
-        self,
-        scene: Scene,
-        rates: list[float],
-        exposure: Tensor,
-        draws: Sequence[torch.Generator],
+        self, scene: Scene, values: dict[str, Tensor], draws: Sequence[torch.Generator]
     ) -> _Drops:
-        wind = per_picture(self.wind, scene, "wind").tolist()
+        shown = torch.where(values["streaks"] > 0, values["rate"], 0.0)
+        columns = [shown] + [values[name] for name in ("exposure", "wind", "gusts", "time")]
+        each = zip(*(column.tolist() for column in columns), strict=True)
         parts = []
-        for i, (rate, generator) in enumerate(zip(rates, draws, strict=True)):
+        for i, ((rate, exposure, wind, gusts, time), generator) in enumerate(
+            zip(each, draws, strict=True)
+        ):
             focal, baseline = float(scene.focal_length[i]), float(scene.baseline[i])
-            margin = int(min(max(4 * float(exposure[i]) * focal / 1.5, 8), 64))
-            drops = _draw_picture(
+            margin = int(min(max(4 * exposure * focal / 1.5, 8), 64))
+            x, y, distance, diameter = _draw_picture(
                 scene,
                 rate=rate,
                 focal=focal,
@@ -129,10 +163,14 @@ class Rain:
                 margin=margin,
                 generator=generator,
             )
-            speed = fall_speed(drops[3])
-            gust = wind[i] * (1 + 0.1 * torch.randn(len(speed), generator=generator))
+            speed = fall_speed(diameter)
+            gust = wind * (1 + gusts * torch.randn(len(speed), generator=generator))
             across = gust + 0.15 * torch.randn(len(speed), generator=generator)
-            parts.append((torch.full_like(speed, i), *drops, across, speed))
+            if time != 0:
+                shift = torch.stack([across, speed]).double() * (time * focal / distance.double())
+                disparity = focal * baseline / distance
+                x, y = _moved(scene, x, y, shift=shift, disparity=disparity, margin=margin)
+            parts.append((torch.full_like(x, i), x, y, distance, diameter, across, speed))
         columns = [torch.cat(column).to(scene.frames) for column in zip(*parts, strict=True)]
         picture, x, y, distance, diameter, across, down = columns
         return _Drops(picture.long(), x, y, distance, diameter, torch.stack([across, down], 1))
@@ -179,8 +217,35 @@ def _draw_picture(
     return x[keep], y[keep], distance[keep], diameter[keep].clamp_max(8.0)
 
 
-def _optical_thickness(scene: Scene, drops: _Drops, exposure: Tensor) -> Tensor:
-    """Optical thickness of the streaks in every view: (B·V, H, W)."""
+def _moved(
+    scene: Scene, x: Tensor, y: Tensor, *, shift: Tensor, disparity: Tensor, margin: int
+) -> tuple[Tensor, Tensor]:
+    """Where drops are after moving by `shift` (2, N) pixels: x and y in the left view.
+
+    What leaves the volume that the views see comes in again on the other side, so the density stays.
+    Each time that a drop falls in anew it does so in another column, lest the rain repeats itself.
+    """
+    _, views, _, h, w = scene.frames.shape
+    wide, high = w + 2 * margin, h + 2 * margin
+    # The right view's own strip begins here and is as wide as the disparity, at most as the view.
+    strip = torch.clamp_min(disparity, wide).double() - margin
+    breadth = wide + (disparity.clamp_max(wide).double() if views > 1 else 0.0)
+    along = torch.where(x < w + margin, x + margin, x - strip + wide)
+    fallen = y + margin + shift[1]
+    times = torch.floor(fallen / high)
+    along = torch.remainder(along + shift[0] + times * _GOLDEN * breadth, breadth)
+    moved_x = torch.where(along < wide, along - margin, along - wide + strip)
+    return moved_x.to(x.dtype), (fallen - times * high - margin).to(y.dtype)
+
+
+def _optical_thickness(
+    scene: Scene,
+    drops: _Drops,
+    exposure: Tensor,
+    aperture: Tensor | None = None,
+    lag: Tensor | None = None,
+) -> Tensor:
+    """Optical thickness of the streaks in every view: (B·V, H, W); the parameters are (B,)."""
     b, v, _, h, w = scene.frames.shape
     focal, baseline = scene.focal_length[drops.picture], scene.baseline[drops.picture]
     scale = focal / drops.distance  # pixels per metre at the drop
@@ -189,12 +254,18 @@ def _optical_thickness(scene: Scene, drops: _Drops, exposure: Tensor) -> Tensor:
     length = travel.norm(dim=1)
     extent = travel * ((length + size) / length * scale)[:, None]
     mass = size / (length + size) * size * scale
-    sigma = (size * scale / 2.355).clamp_min(0.3)
+    sigma = (size * scale / 2.355).clamp(0.3, _WIDEST)
+    if aperture is not None:
+        circle = aperture[drops.picture] * scale
+        sigma = torch.where(circle > 0, torch.hypot(sigma, circle / 4), sigma)
     shift = focal * baseline / drops.distance
     planes, centres = [], []
     for view in range(v):
         planes.append(drops.picture * v + view)
-        centres.append(torch.stack([drops.x - view * shift, drops.y], dim=1))
+        centre = torch.stack([drops.x - view * shift, drops.y], dim=1)
+        if lag is not None and view:
+            centre = centre + drops.velocity * (view * lag[drops.picture] * scale)[:, None]
+        centres.append(centre)
     return draw_streaks(
         (b * v, h, w),
         plane=torch.cat(planes),

@@ -2,20 +2,23 @@
 
 `random_haze` and `random_rain` draw one operator for a batch, with its own parameters for each
 picture, and say what a restoration should give back: the clean scene, or, where there is no such
-weather, the very frames that came in.
+weather, the very frames that came in. `random_photograph` adds what else befalls a hazy photograph,
+and `random` draws any of the three as one operator.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from deweather.errors import UnknownNameError
 from deweather.weather.haze import Haze
-from deweather.weather.operator import Compose, Degraded, Operator, generators
+from deweather.weather.operator import Compose, Degraded, Operator, generators, require
+from deweather.weather.photograph import Illumination, Optics, RawNoise, Transport
 from deweather.weather.rain import Rain
 from deweather.weather.scene import Scene
 from deweather.weather.sensor import Sensor
@@ -150,6 +153,166 @@ def random_rain(
     return example
 
 
+@dataclass(frozen=True)
+class Shares:
+    """Share of the pictures that each degradation of `random_photograph` befalls, in [0, 1].
+
+    Attributes:
+        clear: no haze at all.
+        dim: low light (gamma 1 to 3).
+        uneven: a ramp of light.
+        cast: coloured air, more so where it is dense; the rest is nearly neutral.
+        patches: fractal inhomogeneity.
+        ground: density that falls with height.
+        scattering: glow and blur of light scattered forward; lamps glow where the light is low.
+        optics: defocus and motion.
+        noise: shot and read noise, 8 to 12 bits.
+        resized: smaller on the way.
+        jpeg: quality 30 to 95.
+        twice: of those with JPEG, sent a second time.
+    """
+
+    clear: float = 0.1
+    dim: float = 0.4
+    uneven: float = 0.4
+    cast: float = 0.5
+    patches: float = 0.6
+    ground: float = 0.4
+    scattering: float = 0.4
+    optics: float = 0.4
+    noise: float = 0.7
+    resized: float = 0.3
+    jpeg: float = 0.6
+    twice: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            require(0 <= value <= 1, f"shares.{name}", value, "a share in [0, 1]")
+
+
+def random_photograph(
+    scene: Scene,
+    seed: int | Sequence[int] = 0,
+    shares: Shares | None = None,
+    keep_light: bool = True,
+) -> Example:
+    """A hazy photograph with several degradations, each drawn for itself.
+
+    Light, colour of the air, scattering, glow, optics, sensor, transport, in this order: a reading of the
+    imaging model that KA-Net's paper (TPAMI 2024) describes without code.
+
+    Args:
+        scene: clean scenes.
+        seed: of the batch, or one of each picture.
+        shares: how often each degradation is there; None is the usual ones.
+        keep_light: the target keeps the low light, for removing the weather and no more; False
+            asks for the clean scene in full light as well.
+    """
+    p = shares or Shares()
+    u = _draws(seed, scene, 23, 36)
+    dim, uneven = u[0] < p.dim, u[1] < p.uneven
+    gamma = torch.where(dim, 1 + 2 * u[2] ** 2, 1.0)
+    light = Illumination(gamma, torch.where(uneven, 0.9 * u[3], 0.0))(scene, seed)
+    lit = scene.with_frames(light.frames)
+    clear = u[4] < p.clear
+    distance = reference_distance(scene)
+    thickness = _uniform(u[5] ** 1.5, 0.06, 2.2)
+    haze = Haze(
+        torch.where(clear, torch.inf, -math.log(0.05) * distance / thickness),
+        _cast(lit, u[6:11], thickness / 2.2, u[11] < p.cast),
+        torch.where(u[12] < p.patches, 0.9 * u[13], 0.0),
+        torch.where(u[14] < 0.5, 0.0, 1.3 * u[14]),
+        scale_height=torch.where(u[15] < p.ground, 0.03 * 10 ** u[16] * distance, torch.inf),
+        octaves=5,
+        patch=distance,
+        scattering=torch.where(u[17] < p.scattering, _uniform(u[18], 0.2, 0.7), 0.0),
+        lamps=torch.where(dim, 1 + 9 * u[19], 1.0),
+    )
+    blurred, noisy = u[20] < p.optics, u[21] < p.noise
+    sent = u[22] < p.jpeg
+    again = sent & (u[23] < p.twice)
+    operators: list[Operator] = [
+        haze,
+        Optics(
+            torch.where(blurred, 1.5 * u[24], 0.0),
+            torch.where(blurred, 6 * u[25] ** 2, 0.0),
+            180 * u[26],
+        ),
+        RawNoise(
+            torch.where(noisy, 300 * 100 ** u[27], torch.inf),
+            torch.where(noisy, 1 + 9 * u[28], 0.0),
+            torch.where(noisy, 8 + (5 * u[29]).floor(), 0.0),
+        ),
+        Transport(
+            torch.where(u[30] < p.resized, _uniform(u[31], 0.4, 1.0), 1.0),
+            torch.where(sent, _uniform(u[32], 30, 95), 101.0),
+        ),
+        Transport(
+            torch.where(again & (u[33] < p.resized), _uniform(u[34], 0.6, 1.0), 1.0),
+            torch.where(again, _uniform(u[35], 30, 95), 101.0),
+            stream=2,
+        ),
+    ]
+    # Without weather, and unless light is asked for, what came in is right as it is.
+    untouched = clear if keep_light else clear & ~(dim | uneven)
+    example = _example(lit, operators, seed, untouched)
+    if not keep_light:
+        same = untouched.view(-1, 1, 1, 1, 1)
+        example.target = torch.where(same, example.degraded, scene.frames)
+    example.record |= light.record
+    return example
+
+
+def _cast(scene: Scene, u: Tensor, density: Tensor, coloured: Tensor) -> Tensor:
+    """Colour of the air, (B, 3) sRGB, from u (5, B): as bright as the scene's light, and tinted.
+
+    Chromaticity spreads around neutral, wider for dense haze, in [0, 1].
+    """
+    luma = scene.frames.new_tensor([0.299, 0.587, 0.114]).view(1, 1, 3, 1, 1)
+    bright = (scene.frames * luma).sum(2)[..., ::4, ::4].flatten(1).quantile(0.95, dim=1)
+    grey = (bright * _uniform(u[0], 0.85, 1.15)).clamp(0.08, 0.98)
+    width = torch.where(coloured, 0.1 + 0.35 * density * u[1], 0.02)
+    tint = 1 + (u[2:5] - 0.5) * width
+    return (grey * tint).T.clamp(0, 1)
+
+
+class RandomWeather:
+    """Any weather, as `random` draws it: an operator with another weather for each seed.
+
+    Attributes:
+        kind: which of `KINDS`.
+    """
+
+    def __init__(self, seed: int, kind: str | None = None) -> None:
+        """Draw the kind, unless it is given, and where the pictures' seeds begin."""
+        if kind is not None and kind not in KINDS:
+            raise UnknownNameError("weather", kind, KINDS)
+        draw = generators(seed, 1, stream=24)[0]
+        drawn = int(torch.randint(len(KINDS), (1,), generator=draw))
+        self.kind = list(KINDS)[drawn] if kind is None else kind
+        self._first = int(torch.randint(2**40, (1,), generator=draw))
+
+    def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
+        """Degrade the scene, each picture by its own draw. Records what the operators record."""
+        if isinstance(seed, int):
+            seed = range(seed, seed + scene.frames.shape[0])
+        example = KINDS[self.kind](scene, [self._first + s for s in seed])
+        return Degraded(example.degraded, example.record)
+
+
+def random(seed: int, kind: str | None = None) -> RandomWeather:
+    """Draw a whole weather: haze, rain, or a photograph with several degradations.
+
+    Args:
+        seed: of the weather; the same gives the same.
+        kind: "haze", "rain" or "photograph"; None draws one of them.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+    """
+    return RandomWeather(seed, kind)
+
+
 def _sensor(u: Tensor, v: Tensor) -> Sensor:
     """A good camera: a little noise in half of the pictures, JPEG in a third."""
     noise = torch.where(u < 0.5, 0.015 * u, 0.0)
@@ -162,3 +325,23 @@ def _example(
     degraded: Degraded = Compose(operators)(scene, seed)
     target = torch.where(untouched.view(-1, 1, 1, 1, 1), degraded.frames, scene.frames)
     return Example(degraded.frames, target, degraded.record)
+
+
+def _always_haze(scene: Scene, seed: Sequence[int]) -> Example:
+    return random_haze(scene, seed, clear_share=0.0)
+
+
+def _always_rain(scene: Scene, seed: Sequence[int]) -> Example:
+    return random_rain(scene, seed, clear_share=0.0, haze_share=0.0)
+
+
+def _always_photograph(scene: Scene, seed: Sequence[int]) -> Example:
+    return random_photograph(scene, seed, Shares(clear=0.0))
+
+
+KINDS: dict[str, Callable[[Scene, Sequence[int]], Example]] = {
+    "haze": _always_haze,
+    "rain": _always_rain,
+    "photograph": _always_photograph,
+}
+"""What `random` may draw; none of them is clear."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from deweather.errors import FramesError
@@ -65,6 +66,37 @@ class Scene:
     def with_frames(self, frames: Tensor) -> Scene:
         """The same geometry under other frames of the same shape."""
         return replace(self, frames=frames)
+
+    def mirrored(self) -> Scene:
+        """The scene in a mirror. Views swap places, so a rectified pair is one again."""
+        swapped = (self.frames, self.disparity)
+        frames, disparity = (maps.flip(1).flip(-1) for maps in swapped)
+        return replace(self, frames=frames, disparity=disparity)
+
+    def scaled(self, factor: float) -> Scene:
+        """The same scene in pictures `factor` times as large: disparity and focal length scale.
+
+        Depth stays as it is. Sizes are rounded, and the scale is that of the rounded width.
+
+        Raises:
+            FramesError: a factor that leaves no pixel, or that is not a positive number.
+        """
+        b, v, _, h, w = self.frames.shape
+        if not 0 < factor < float("inf") or min(h, w) * factor < 0.5:
+            raise FramesError(f"scale factor {factor!r} for {w}x{h} pixels; give a larger number.")
+        size = (max(1, round(h * factor)), max(1, round(w * factor)))
+        ratio = size[1] / w
+        frames = F.interpolate(
+            self.frames.flatten(0, 1), size, mode="bilinear", align_corners=False, antialias=True
+        )
+        # Interpolation would invent depths between near and far at the edges of things.
+        disparity = F.interpolate(self.disparity.flatten(0, 1), size, mode="nearest-exact")
+        return replace(
+            self,
+            frames=frames.view(b, v, 3, *size).clamp(0, 1),
+            disparity=disparity.view(b, v, 1, *size) * ratio,
+            focal_length=self.focal_length * ratio,
+        )
 
     def to(self, device: torch.device | str) -> Scene:
         """The scene on another device."""

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_SIGMAS = (0.4, 0.8, 1.6, 3.2)  # pixels; a streak goes to the nearest of these widths
+_SIGMAS = (0.4, 0.8, 1.6, 3.2, 6.4, 12.8)  # pixels; a streak goes to the nearest of these widths
 _STEP = 0.75  # pixels between the points of a streak
+_BORDERED = 4.0  # wider streaks are drawn beyond the borders too, where they reach in from
 _CHUNK = 2_000_000  # points drawn at once, which bounds the memory
 
 
@@ -49,19 +50,25 @@ def draw_streaks(
         chosen = torch.nonzero(group == g).squeeze(1)
         if chosen.numel() == 0:
             continue
-        layer = centre.new_zeros(planes * height * width)
+        border = round(2 * blur) if blur > _BORDERED else 0
+        size = (height + 2 * border, width + 2 * border)
+        layer = centre.new_zeros(planes * size[0] * size[1])
+        hidden = scene_depth
+        if scene_depth is not None and border:
+            hidden = F.pad(scene_depth[:, None], (border,) * 4, mode="replicate")
         for part in _chunks(chosen, extent):
             _add_points(
                 layer,
-                (height, width),
+                size,
                 plane=plane[part],
-                centre=centre[part],
+                centre=centre[part] + border if border else centre[part],
                 extent=extent[part],
                 mass=mass[part],
                 depth=None if depth is None else depth[part],
-                scene_depth=scene_depth,
+                scene_depth=hidden,
             )
-        out += gaussian_blur(layer.view(planes, 1, height, width), blur).squeeze(1)
+        blurred = gaussian_blur(layer.view(planes, 1, *size), blur).squeeze(1)
+        out += blurred[:, border : border + height, border : border + width]
     return out
 
 

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deweather.weather.operator import Degraded, Parameter, generators, per_picture, require
+from deweather.errors import UnknownNameError
+from deweather.weather.operator import (
+    Compose,
+    Degraded,
+    Parameter,
+    generators,
+    per_picture,
+    require,
+)
 from deweather.weather.scene import Scene
 from deweather.weather.splat import draw_streaks
 
@@ -106,3 +114,38 @@ class Streaks:
             [torch.stack([x - view * of["disparity"], y], dim=1) for view in range(views)]
         )
         return plane, centre, extent.repeat(views, 1), sigma.repeat(views), mass.repeat(views)
+
+
+_LOOKS: dict[str, tuple[dict[str, float], ...]] = {
+    "light": ({"density": 1.2, "length": 16, "width": 0.6, "brightness": 0.45, "disparity": 12},),
+    "heavy": (
+        {"density": 6, "length": 18, "width": 0.6, "brightness": 0.35, "disparity": 4},
+        {"density": 4, "length": 30, "width": 0.8, "brightness": 0.45, "disparity": 10},
+        {"density": 2, "length": 48, "width": 1.1, "brightness": 0.5, "disparity": 24},
+    ),
+}
+_FAN = 9.0  # degrees between the directions of the layers
+
+
+def streak_layers(look: str, angle: float = 0.0, screen: bool = False) -> Compose:
+    """The look of the published synthetic sets: one light layer, or several heavy ones.
+
+    Args:
+        look: "light" (one direction, short, sparse) or "heavy" (three directions and lengths). Of
+            pairs, each layer hangs at a disparity of its own, far ones first.
+        angle: direction in degrees from the vertical, of the middle layer.
+        screen: how the layers are blended; see `Streaks`.
+
+    Raises:
+        UnknownNameError: there is no such look.
+    """
+    if look not in _LOOKS:
+        raise UnknownNameError("look of streaks", look, _LOOKS)
+    layers = _LOOKS[look]
+    middle = (len(layers) - 1) / 2
+    return Compose(
+        [
+            Streaks(**layer, angle=angle + _FAN * (i - middle), screen=screen, stream=50 + i)
+            for i, layer in enumerate(layers)
+        ]
+    )

@@ -46,7 +46,10 @@ def save_weights(
 ) -> None:
     """Write a network's weights; a killed run leaves either the old file or the new one."""
     path = Path(path)
-    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    state = {
+        k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous()
+        for k, v in network.state_dict().items()  # counts of batches stay integers
+    }
     header = {"model": model, "switches": switches, "task": task}
     data = save(state, metadata={_KEY: json.dumps(header, sort_keys=True)})
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".weights-")
@@ -102,7 +105,8 @@ def fill(network: torch.nn.Module, path: str | Path, name: str) -> None:
     """
     read_header(path)
     with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    state = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
     expected = network.state_dict()
     missing, extra = expected.keys() - state.keys(), state.keys() - expected.keys()
     wrong = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]

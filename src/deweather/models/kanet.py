@@ -1,0 +1,434 @@
+"""KA-Net: dehazing of real photographs by a transformer ("Advancing Real-World Image Dehazing:
+Perspective, Modules, and Training", TPAMI 2024).
+
+Published: code to run the network, a checkpoint, ten restored pictures; neither training code nor
+training data. A transformer encoder with side paths between its stages (after TransWeather), a
+convolutional removal block with random Fourier features at 1/32 of the size, a transformer decoder
+at 1/64 whose queries are learned and do not depend on the picture, and a convolutional tail that
+goes back up over the encoder's maps. The network takes [-1, 1] (converted inside) and ends in a
+tanh; its targets were in [0, 1], so the tanh is the picture as it is, and no residual is added.
+55.36 M parameters, after leaving out 0.30 M that the released code holds and never uses; 11.34 GFLOP
+for 256x256, at two for a multiply-add.
+
+Here the views of a pair are restored as separate pictures. Attention is fused and never stores its
+map, a query that the decoder would repeat is worked out once, and maps stay channels-last, so that
+tokens and feature maps are the same memory. The Fourier features are part of the weights; `seed`
+makes them. Fresh gates start open, see `open_gate`. `as_released` turns all of these on, and each of
+them overrides it:
+
+- `redraw_fourier`: frequencies and phases of the Fourier features are drawn from torch's global
+  generator at every call, so the same picture comes out differently each time. Corrected: fixed.
+- `skip_removal`: at 1/32 the tail is given the encoder's map, so what the removal block found
+  reaches the picture through the decoder alone. Corrected: the tail is given the removal block's map.
+- `crop`: a picture whose sides are no multiples of 16 is cut down to them, and the result is
+  smaller than the picture. Corrected: such a picture is refused, and `deweather.restore` pads it.
+  (`needs` is the same for both: who pads never meets the crop.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from deweather.errors import ConfigError
+from deweather.models.base import Needs, Network, Restoration
+from deweather.nn.conv import ConvNormReLU, ResidualUnit
+from deweather.nn.transformer import (
+    ReducedAttention,
+    TransformerBlock,
+    TransformerStage,
+    attend,
+    fresh_transformer,
+    grid,
+    planes,
+)
+
+MULTIPLE = 16
+MINIMUM = 48  # below, the last side path has no pixel left for its strided convolution
+
+_REDUCTIONS = (4, 2, 2, 1)  # sides of the squares of tokens that become one key, by stage
+_SIDE_REDUCTIONS = (4, 2, 2)
+_DILATIONS = (1, 3, 5)
+_TAIL = (16, 8)  # channels of the tail at 1/2 and 1/1
+
+
+@dataclass(frozen=True)
+class KANetConfig:
+    """Sizes and switches of KA-Net.
+
+    Attributes:
+        widths: channels at 1/4, 1/8, 1/16 and 1/32 of the picture's size.
+        heads: of the attention of each encoder stage.
+        side_heads: of the attention on the paths from each stage to the next.
+        decoder_heads: of the attention at 1/64.
+        decoder_blocks: transformer blocks at 1/64.
+        queries: learned queries of each of them.
+        drop_path: share of pictures for which the last encoder block is left out in training; it
+            grows linearly from 0 in the first.
+        seed: of the Fourier features, where they are fixed.
+        as_released: what the three below are if they are None.
+        redraw_fourier: draw the Fourier features at every call.
+        skip_removal: let the tail pass by the removal block.
+        crop: cut pictures down to multiples of 16.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 320, 512)
+    heads: tuple[int, ...] = (1, 2, 4, 4)
+    side_heads: tuple[int, ...] = (1, 2, 2)
+    decoder_heads: int = 8
+    decoder_blocks: int = 3
+    queries: int = 48
+    drop_path: float = 0.1
+    seed: int = 0
+    as_released: bool = False
+    redraw_fourier: bool | None = None
+    skip_removal: bool | None = None
+    crop: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: one of them makes no network.
+        """
+        for name, length in {"widths": 4, "heads": 4, "side_heads": 3}.items():
+            values = getattr(self, name)
+            if len(values) != length or min(values) < 1:
+                raise ConfigError(f"{name} = {values}; give {length} numbers from 1 up.")
+        for name in ("decoder_heads", "decoder_blocks", "queries"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} = {getattr(self, name)}; give at least 1.")
+        channels = (*self.widths, *self.widths[1:], self.widths[-1])
+        heads = (*self.heads, *self.side_heads, self.decoder_heads)
+        for c, h in zip(channels, heads, strict=True):
+            if c % h:
+                raise ConfigError(
+                    f"{c} channels in {h} heads; give heads that divide the channels."
+                )
+        if self.widths[-1] < 8:
+            raise ConfigError(f"widths = {self.widths}; give at least 8 channels at 1/32.")
+        if not 0 <= self.drop_path < 1:
+            raise ConfigError(f"drop_path = {self.drop_path}; give a share in [0, 1).")
+
+    def follows_release(self, switch: bool | None) -> bool:
+        """The value of a switch that `as_released` decides where it is None."""
+        return self.as_released if switch is None else switch
+
+
+def released_crop(frames: Tensor) -> Tensor:
+    """Cut frames (..., H, W) to multiples of 16 as the authors' test script does.
+
+    An even rest is cut off in equal parts; of an odd one, one pixel at the top or left and the
+    others at the other end.
+    """
+    for axis in (-2, -1):
+        rest = frames.shape[axis] % MULTIPLE
+        start = rest // 2 if rest % 2 == 0 else 1
+        frames = frames.narrow(axis, start, frames.shape[axis] - rest)
+    return frames
+
+
+class QueryAttention(nn.Module):
+    """Learned queries, the same for every picture, attend to the tokens.
+
+    The released code stretches the queries over the H·W tokens by nearest neighbour and attends
+    then. Each query has one answer, so here the answers are stretched: the same values, and less
+    work for pictures of more than 48 tokens.
+    """
+
+    def __init__(self, channels: int, heads: int, queries: int) -> None:
+        """Take C, the number of heads that divides it, and the number of queries."""
+        super().__init__()
+        self.heads = heads
+        self.task_query = nn.Parameter(torch.empty(1, queries, channels))
+        self.query = nn.Linear(channels, channels)
+        self.key_value = nn.Linear(channels, 2 * channels)
+        self.project = nn.Linear(channels, channels)
+        nn.init.normal_(self.task_query)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Answers of the queries in the places of the tokens: (N, H, W, C) -> (N, H, W, C)."""
+        n, h, w, _ = x.shape
+        query = self.query(self.task_query).expand(n, -1, -1)
+        out = self.project(attend(query, self.key_value(x).flatten(1, 2), self.heads))
+        # torch's float32 index, off by one in places for long rows, is part of what was trained.
+        out = F.interpolate(out.transpose(1, 2), size=h * w, mode="nearest")
+        return out.transpose(1, 2).reshape(x.shape)
+
+
+class Encoder(nn.Module):
+    """Four stages; each of the first three also hands what enters its blocks on by a side path."""
+
+    def __init__(self, config: KANetConfig) -> None:
+        """Take the widths, heads and drop path of the network."""
+        super().__init__()
+        rates = torch.linspace(0, config.drop_path, 8, device="cpu").tolist()
+        widths = (3, *config.widths)
+        self.stages, self.sides = nn.ModuleList(), nn.ModuleList()
+        for i, (heads, reduction) in enumerate(zip(config.heads, _REDUCTIONS, strict=True)):
+            c = widths[i + 1]
+            blocks = [
+                TransformerBlock(c, ReducedAttention(c, heads, reduction), 2, rate)
+                for rate in rates[2 * i : 2 * i + 2]
+            ]
+            kernel, stride = (7, 4) if i == 0 else (3, 2)
+            self.stages.append(TransformerStage((widths[i], c), kernel, stride, blocks))
+        for i, (heads, reduction) in enumerate(
+            zip(config.side_heads, _SIDE_REDUCTIONS, strict=True)
+        ):
+            c = widths[i + 2]
+            block = TransformerBlock(c, ReducedAttention(c, heads, reduction), 2, rates[2 * i])
+            self.sides.append(TransformerStage((widths[i + 1], c), 3, 2, [block]))
+        self.apply(fresh_transformer)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Pictures (N, 3, H, W) in [-1, 1] -> maps at 1/4, 1/8, 1/16 and 1/32, sides rounded up."""
+        maps = []
+        side: Tensor | None = None
+        for i, stage in enumerate(self.stages):
+            tokens = stage.embed(x)  # type: ignore[operator]
+            if side is not None:
+                tokens = tokens + grid(side)
+            if i < len(self.sides):
+                side = self.sides[i](planes(tokens))
+            x = stage.refine(tokens)  # type: ignore[operator]
+            maps.append(x)
+        return maps
+
+
+class Decoder(nn.Module):
+    """Asks the removal block's map at 1/64 with learned queries."""
+
+    def __init__(self, config: KANetConfig) -> None:
+        """Take the decoder's sizes and the drop path of the network."""
+        super().__init__()
+        c = config.widths[-1]
+        blocks = [
+            TransformerBlock(
+                c,
+                QueryAttention(c, config.decoder_heads, config.queries),
+                ratio=4,
+                drop_path=config.drop_path * i / 15,
+            )
+            for i in range(config.decoder_blocks)
+        ]
+        self.stage = TransformerStage((c, c), 3, 2, blocks)
+        self.apply(fresh_transformer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return self.stage(x)
+
+
+def draw_fourier(before: int, after: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Frequencies (after, before), normal, and phases (after,), uniform in [0, 2π); on the CPU."""
+    draws = torch.Generator("cpu").manual_seed(seed)
+    frequencies = torch.randn(after, before, generator=draws, device="cpu", dtype=torch.float32)
+    phases = torch.rand(after, generator=draws, device="cpu", dtype=torch.float32)
+    return frequencies, phases * 2 * math.pi
+
+
+class FourierFeatures(nn.Module):
+    """√(2/C) cos(Ω f + φ), Ω normal and φ uniform in [0, 2π), for the channels f of every pixel."""
+
+    def __init__(self, before: int, after: int, seed: int, redraw: bool) -> None:
+        """Take the channels before and after, the seed of Ω and φ, or whether each call draws."""
+        super().__init__()
+        self.redraw = redraw
+        self.frequencies: Tensor
+        self.phases: Tensor
+        for name, drawn in zip(
+            ("frequencies", "phases"), draw_fourier(before, after, seed), strict=True
+        ):
+            self.register_buffer(name, torch.empty(drawn.shape).copy_(drawn))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, c, H, W) -> (N, C, H, W)."""
+        frequencies, phases = self.frequencies, self.phases
+        if self.redraw:
+            frequencies = torch.randn_like(frequencies)
+            phases = torch.rand_like(phases) * 2 * math.pi
+        angles = F.conv2d(x, frequencies[:, :, None, None], phases)
+        return math.sqrt(2 / len(phases)) * torch.cos(angles)
+
+
+def open_gate(layer: nn.Module) -> None:
+    """Make a fresh layer in front of a narrow ReLU positive.
+
+    The released code draws both signs. Its gates have one or three hidden values, made of means that
+    are mostly positive, so many a gate starts shut and no gradient would ever open it.
+    """
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, 0, 1 / math.sqrt(layer.weight.shape[1]))  # type: ignore
+
+
+class DualAttention(nn.Module):
+    """Gates a map by channels and by pixels, and joins both."""
+
+    def __init__(self, channels: int) -> None:
+        """Take the channels of the map."""
+        super().__init__()
+        squeezed = max(channels // 16, 8)
+        self.pooled_gate = nn.Sequential(
+            nn.Linear(channels, squeezed, bias=False),
+            nn.ReLU(),
+            nn.Linear(squeezed, channels, bias=False),
+        )
+        self.local_gate = nn.Sequential(
+            nn.Conv2d(channels, squeezed, 3, padding=1, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(squeezed, channels, 3, padding=1, bias=False),
+        )
+        self.summary = nn.Conv2d(channels, 1, 1)
+        self.pixel_gate = nn.Sequential(nn.Conv2d(2, 1, 1), nn.ReLU(), nn.Conv2d(1, 1, 1))
+        open_gate(self.pixel_gate[0])
+        self.join = ConvNormReLU(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        pooled = self.pooled_gate(x.mean((2, 3)))[:, :, None, None]
+        by_channel = x * torch.sigmoid(pooled * self.local_gate(x))
+        summaries = torch.cat([x.mean(1, keepdim=True), self.summary(x)], dim=1)
+        by_pixel = x * torch.sigmoid(self.pixel_gate(summaries))
+        return self.join(torch.cat([by_channel, by_pixel], dim=1))
+
+
+class DilatedBranch(nn.Module):
+    """Two dilated convolutions whose results are joined, gated and added to what came in."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        """Take the channels and the dilation."""
+        super().__init__()
+        self.near = ConvNormReLU(channels, channels, 3, dilation)
+        self.far = ConvNormReLU(channels, channels, 3, dilation)
+        self.join = ConvNormReLU(2 * channels, channels, 1)
+        self.attention = DualAttention(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        near = self.near(x)
+        joined = self.join(torch.cat([near, self.far(near)], dim=1))
+        return self.attention(joined) + x
+
+
+class Removal(nn.Module):
+    """The degradation removal block: dilated branches, the first of them on Fourier features."""
+
+    def __init__(self, config: KANetConfig) -> None:
+        """Take the last width of the network and how its Fourier features are drawn."""
+        super().__init__()
+        c = config.widths[-1]
+        self.conv1 = nn.Conv2d(c, c, 3, padding=1)
+        self.conv2 = nn.Conv2d(c, c, 3, padding=1)
+        self.squeeze = ConvNormReLU(c, c // 8, 1)
+        self.fourier = FourierFeatures(
+            c // 8, c, config.seed, config.follows_release(config.redraw_fourier)
+        )
+        self.branches = nn.ModuleList(DilatedBranch(c, d) for d in _DILATIONS)
+        n = len(_DILATIONS)
+        self.gate = nn.Sequential(
+            nn.Linear(n, n, bias=False), nn.ReLU(), nn.Linear(n, n, bias=False), nn.Sigmoid()
+        )
+        open_gate(self.gate[0])
+        self.join = ConvNormReLU(c, c, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The encoder's map (N, C, H, W) -> (N, C, H, W)."""
+        u = self.conv2(F.relu(self.conv1(x)) + x)
+        inputs = (self.fourier(self.squeeze(u)), u, u)
+        outs = [branch(y) for branch, y in zip(self.branches, inputs, strict=True)]
+        gates = self.gate(torch.stack([out.mean((1, 2, 3)) for out in outs], dim=1))
+        mixed = sum(
+            out * gate[:, None, None, None] for out, gate in zip(outs, gates.unbind(1), strict=True)
+        )
+        return self.join(mixed) + u + x
+
+
+class Tail(nn.Module):
+    """Goes up from 1/64 to the picture; the first four steps add the maps of their sizes."""
+
+    def __init__(self, config: KANetConfig) -> None:
+        """Take the widths of the network."""
+        super().__init__()
+        w = config.widths
+        outs = (*reversed(w), *_TAIL)
+        ins = (w[-1], *outs)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(before, after, 2, stride=2)
+            for before, after in zip(ins, outs, strict=False)
+        )
+        inner = [ResidualUnit(c) for c in outs[1:-1]]
+        self.units = nn.ModuleList([nn.Identity(), *inner, nn.Identity()])
+        self.head = nn.Conv2d(outs[-1], 3, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        """(N, C, h, w) at 1/64 and maps from 1/32 to 1/4 -> pictures (N, 3, H, W)."""
+        for i, (up, unit) in enumerate(zip(self.ups, self.units, strict=True)):
+            x = up(x)
+            if i < len(maps):  # a size that was rounded up on the way down is one pixel less
+                x = unit(x[..., : maps[i].shape[-2], : maps[i].shape[-1]]) + maps[i]
+            else:
+                x = unit(x)
+        return torch.tanh(self.head(x))
+
+
+class KANet(Network):
+    """The network; the two views of a pair are restored as pictures of their own."""
+
+    def __init__(self, config: KANetConfig) -> None:
+        """Build the network with fresh weights from its sizes and switches."""
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.removal = Removal(config)
+        self.decoder = Decoder(config)
+        self.tail = Tail(config)
+
+    @property
+    def needs(self) -> Needs:
+        """Multiples of 16 from 48 up; whole pictures, because attention sees all of them."""
+        precisions = ("float32", "bfloat16")
+        return Needs(MULTIPLE, MINIMUM, None, whole_rows=False, precisions=precisions)
+
+    def forward(self, frames: Tensor) -> Restoration:
+        """Restore frames (B, V, 3, H, W), sRGB in [0, 1]; H and W meet `needs`.
+
+        Returns:
+            `image` in (-1, 1), as the tanh leaves it: the picture itself. With the switch `crop`
+            it has the size of `released_crop(frames)`. `z`: (B, V, C), the mean over the pixels of
+            the encoder's last map, for the training loss that decorrelates features.
+
+        Raises:
+            FramesError: the shape does not meet `needs`.
+        """
+        crop = self.config.follows_release(self.config.crop)
+        if crop and frames.ndim == 5 and min(frames.shape[-2:]) >= MINIMUM:
+            frames = released_crop(frames)
+        self.check(frames)
+        pictures = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        maps = self.encoder(2 * pictures - 1)
+        deepest = maps.pop()
+        z = deepest.mean((2, 3))
+        removed = self.removal(deepest)
+        skip = deepest if self.config.follows_release(self.config.skip_removal) else removed
+        image = self.tail(self.decoder(removed), [skip, *reversed(maps)])
+        views = frames.shape[:2]
+        return Restoration(image.unflatten(0, views), {"z": z.unflatten(0, views)})
+
+
+VARIANTS: dict[str, KANetConfig] = {
+    "kanet": KANetConfig(),
+    "kanet-small": KANetConfig(
+        widths=(24, 48, 80, 96), heads=(1, 2, 4, 4), side_heads=(1, 2, 2), decoder_heads=8
+    ),
+    "kanet-tiny": KANetConfig(
+        widths=(16, 24, 32, 40), heads=(1, 2, 4, 4), side_heads=(1, 2, 2), decoder_heads=4
+    ),
+}
+"""Named sizes: the published one, which takes the authors' weights; one to train on a single GPU and
+run on a CPU; one for tests and small devices."""

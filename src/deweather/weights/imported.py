@@ -1,0 +1,160 @@
+"""Importing a file with an authors' checkpoint: weights of this package, and a card beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from deweather.errors import ConfigError, WeightsError
+from deweather.models import NETWORKS
+from deweather.weights.authors import TASKS, bare_parameters, from_authors, recognise, switches_of
+from deweather.weights.cards import Card, Data, Origin
+from deweather.weights.files import save_weights
+
+_UNKNOWN = "not recorded in the checkpoint"
+
+
+def import_weights(
+    path: str | Path,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    as_released: bool = True,
+    overwrite: bool = False,
+) -> Card:
+    """Write an authors' checkpoint as a weights file of this package, and its card beside it.
+
+    Args:
+        path: what the authors published, a file that torch saved; only its tensors and plain values
+            are read, never code.
+        out: the file to write, ending in `.safetensors`; the card ends in `.toml` instead.
+        name: see `from_authors`; None recognises the method.
+        as_released: behave as the authors' code does, bugs included; False corrects them.
+        overwrite: replace `out` and its card if they exist.
+
+    Returns:
+        The card.
+
+    Raises:
+        ConfigError: `out` has another ending, or exists.
+        UnknownNameError: no such method.
+        WeightsError: the file cannot be read, or does not hold the parameters of the method.
+    """
+    path, out = Path(path), Path(out)
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"{out}: a weights file ends in .safetensors; name it so.")
+    beside = out.with_suffix(".toml")
+    for existing in (p for p in (out, beside) if p.exists() and not overwrite):
+        raise ConfigError(f"{existing}: exists; name another file, or overwrite it on purpose.")
+    state = read_checkpoint(path)
+    name = recognise(bare_parameters(state), name)
+    network = from_authors(name, state, as_released=as_released)
+    if type(network).__name__ != NETWORKS[name][0]:
+        raise WeightsError(
+            f"{path}: holds {type(network).__name__}, a partner in training that restores nothing; "
+            f"import the checkpoint of {NETWORKS[name][0]}."
+        )
+    dtype = next(network.parameters()).dtype
+    switches = switches_of(network, name)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_weights(out, network, model=name, switches=switches, task=TASKS[name], dtype=dtype)
+        origin = Origin(
+            file=_text(path.name),
+            sha256=_sha256(path),
+            size=path.stat().st_size,
+            behaviour="as released" if as_released else "corrected",
+        )
+        card = _card(out, network, name, origin)
+        _write_card(beside, card)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written ({error.strerror}).") from error
+    return card
+
+
+def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
+    """What a file that torch saved holds, on the CPU; tensors and plain values only, never code.
+
+    Raises:
+        WeightsError: no such file, or not one that can be read so.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such checkpoint.")
+    # Scores are often kept as numpy scalars, by a name that numpy has given up since.
+    scalars = [
+        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
+        for core in ("core", "_core")
+    ]
+    harmless: list[Any] = [*scalars, np.dtype, *(type(np.dtype(t)) for t in ("f8", "f4", "i8"))]
+    try:
+        with torch.serialization.safe_globals(harmless):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises what pickle, zipfile and its own readers raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{path}: cannot be read as a checkpoint of tensors ({reason})"
+        ) from error
+    if not isinstance(state, Mapping):
+        raise WeightsError(f"{path}: holds a {type(state).__name__}, not named parameters.")
+    return state
+
+
+def _write_card(path: Path, card: Card) -> None:
+    """Write a card that has no scores as TOML; a killed run leaves either the old file or the new one."""
+    fields = card.model_dump(exclude_none=True)
+    tables = {k: v for k, v in fields.items() if isinstance(v, dict)}
+    lines = [f"{k} = {_toml(v)}" for k, v in fields.items() if k not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".card-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _toml(value: str | int | list[str]) -> str:
+    # JSON's strings, numbers and lists of them are TOML's, but for the character DEL.
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def _text(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _card(out: Path, network: torch.nn.Module, name: str, origin: Origin) -> Card:
+    return Card(
+        name=_text(out.stem),
+        task=TASKS[name],
+        sha256=_sha256(out),
+        size=out.stat().st_size,
+        parameters=sum(p.numel() for p in network.parameters()),
+        licence=f"the authors' own; {_UNKNOWN}",
+        recipe="the authors' own",
+        commit=_UNKNOWN,
+        training=_UNKNOWN,
+        limits=["Imported: what it was trained on and what it scores is not known here."],
+        data=Data(sets=[], licences=_UNKNOWN, weather=_UNKNOWN),
+        scores=[],
+        origin=origin,
+    )

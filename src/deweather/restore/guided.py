@@ -73,13 +73,17 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
     return maps
 
 
-def apply_affine(maps: Array, picture: NDArray[Any]) -> None:
-    """Apply fitted maps, interpolated to the picture's size, to it in place, band by band.
+def apply_affine(maps: Array, picture: NDArray[Any]) -> NDArray[Any]:
+    """Apply fitted maps, interpolated to the picture's size, band by band.
 
     Args:
         maps: (3, 4, h, w) of `fit_affine`.
-        picture: (H, W, 3), uint8, uint16, or floating in [0, 1]; clipped to its range.
+        picture: (H, W, 3), uint8, uint16, or floating in [0, 1].
+
+    Returns:
+        A new array of the same shape and dtype, clipped to its range.
     """
+    out = np.empty_like(picture, order="C")
     height, width = picture.shape[:2]
     integer = np.issubdtype(picture.dtype, np.integer)
     peak = float(np.iinfo(picture.dtype).max) if integer else 1.0
@@ -97,12 +101,13 @@ def apply_affine(maps: Array, picture: NDArray[Any]) -> None:
             np.clip(value, 0, peak, out=value)
             if integer:
                 np.rint(value, out=value)
-            band[..., channel] = value
+            out[top : top + rows, :, channel] = value
 
     # Bands share nothing, and numpy and OpenCV let go of the interpreter while they work.
     with ThreadPoolExecutor(max(1, min(cv2.getNumThreads(), 8))) as pool:
         for _ in pool.map(work, range(0, height, rows)):
             pass
+    return out
 
 
 def _rows_of(coarse: Array, top: int, rows: int, height: int, width: int) -> list[Array]:

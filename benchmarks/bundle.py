@@ -38,7 +38,7 @@ LIMITS = {
     "haze": [
         "Small network, short training on 437 photographs: dense fog is thinned, not removed.",
         "Blue sky behind thick haze comes back grey: nothing in the picture tells its colour.",
-        "Judges the whole scene at about 0.1 megapixels; thin objects before fog keep a halo.",
+        "Judges the whole scene at about 0.25 megapixels; thin objects before fog keep a halo.",
         "Orange dust and other strongly coloured air is not recognised.",
         "A flat grey surface (calm sea, a low sun in smog) may be taken for thick air and blackened.",
     ],

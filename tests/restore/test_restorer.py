@@ -146,15 +146,6 @@ def test_large_pictures_keep_their_detail(files, monkeypatch):
     assert np.abs(np.diff(out.astype(int), axis=1)).mean() > 15  # not blurred by the reduction
 
 
-def test_a_mirrored_hazy_pair_comes_out_mirrored(files):
-    haze = Restorer("haze", weights=files[1], device="cpu")
-    left, right = picture(48, 64, seed=1), picture(48, 64, seed=2)
-    out = haze.restore_views([left, right])
-    back = haze.restore_views([right[:, ::-1], left[:, ::-1]])
-    for a, b in zip(out, back[::-1], strict=True):
-        assert np.abs(a.astype(int) - b[:, ::-1]).max() <= 1
-
-
 @pytest.mark.parametrize("thresholds", [harm.HAZE, harm.STREAKS])
 def test_the_share_of_a_change_fades_in(thresholds):
     low, high = thresholds

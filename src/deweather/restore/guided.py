@@ -73,17 +73,20 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
     return maps
 
 
-def apply_affine(maps: Array, picture: NDArray[Any]) -> NDArray[Any]:
+def apply_affine(
+    maps: Array, picture: NDArray[Any], out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Apply fitted maps, interpolated to the picture's size, band by band.
 
     Args:
         maps: (3, 4, h, w) of `fit_affine`.
         picture: (H, W, 3), uint8, uint16, or floating in [0, 1].
+        out: where the result goes; may be `picture` itself. None makes a new array.
 
     Returns:
-        A new array of the same shape and dtype, clipped to its range.
+        `out`, of the shape and dtype of the picture, clipped to its range.
     """
-    out = np.empty_like(picture, order="C")
+    result = np.empty_like(picture, order="C") if out is None else out
     height, width = picture.shape[:2]
     integer = np.issubdtype(picture.dtype, np.integer)
     peak = float(np.iinfo(picture.dtype).max) if integer else 1.0
@@ -101,13 +104,13 @@ def apply_affine(maps: Array, picture: NDArray[Any]) -> NDArray[Any]:
             np.clip(value, 0, peak, out=value)
             if integer:
                 np.rint(value, out=value)
-            out[top : top + rows, :, channel] = value
+            result[top : top + rows, :, channel] = value
 
     # Bands share nothing, and numpy and OpenCV let go of the interpreter while they work.
     with ThreadPoolExecutor(max(1, min(cv2.getNumThreads(), 8))) as pool:
         for _ in pool.map(work, range(0, height, rows)):
             pass
-    return out
+    return result
 
 
 def _rows_of(coarse: Array, top: int, rows: int, height: int, width: int) -> list[Array]:

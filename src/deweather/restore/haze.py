@@ -25,7 +25,12 @@ At 100,000 simulated haze comes off a little better, but skies of real photograp
 
 
 def dehaze(
-    network: Network, views: Sequence[Pixels], device: torch.device, *, careful: bool = False
+    network: Network,
+    views: Sequence[Pixels],
+    device: torch.device,
+    *,
+    careful: bool = False,
+    in_place: bool = False,
 ) -> list[Pixels]:
     """Take haze out of the views of one picture or pair.
 
@@ -38,19 +43,20 @@ def dehaze(
         views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
         device: where the network runs.
         careful: leave pictures alone that hardly change, see `deweather.restore.harm`.
+        in_place: write the results into `views`.
 
     Returns:
-        New arrays of the same shapes and dtypes.
+        Arrays of the same shapes and dtypes: new ones, or `views` if nothing is to be done.
     """
     frames, image = _reduced(network, views, device)
     share = fade(rms(image - frames), HAZE) if careful else 1.0
     if share == 0:
-        return [view.copy() for view in views]
+        return list(views)
     image = torch.lerp(frames, image, share)
     sources = from_frames(frames, np.float32)
     targets = from_frames(image, np.float32)
     return [
-        apply_affine(fit_affine(source, target), view)
+        apply_affine(fit_affine(source, target), view, view if in_place else None)
         for view, source, target in zip(views, sources, targets, strict=True)
     ]
 

@@ -40,11 +40,11 @@ def derain(
             picture is judged by pieces spread over it, so a clear one costs little.
 
     Returns:
-        New arrays of the same shapes and dtypes.
+        Arrays of the same shapes and dtypes: new ones, or `views` if nothing is to be done.
     """
     share = fade(size_of_rain(network, views, device), STREAKS) if careful else 1.0
     if share == 0:
-        return [view.copy() for view in views]
+        return list(views)
     return restore_tiled(network, views, device, tile=tile or TILE, share=share)
 
 

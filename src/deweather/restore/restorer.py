@@ -162,12 +162,18 @@ class Restorer:
         current = list(views)
         for stage in self.stages:
             if stage.task == "haze":
-                current = dehaze(stage.network, current, self.device, careful=self.careful)
+                ours = current[0] is not views[0]  # what a stage before this one has made
+                current = dehaze(
+                    stage.network, current, self.device, careful=self.careful, in_place=ours
+                )
             else:
                 current = derain(
                     stage.network, current, self.device, tile=self.tile, careful=self.careful
                 )
-        return current
+        return [
+            view.copy() if view is given else view
+            for view, given in zip(current, views, strict=True)
+        ]
 
     def restore_picture(self, picture: Picture) -> Pixels:
         """Restore the pixels of a picture that was read from a file."""

@@ -1,4 +1,5 @@
 import logging
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,12 +23,16 @@ CPU = torch.device("cpu")
     multiple=st.sampled_from([1, 8, 16]),
 )
 def test_spans_cover_an_axis_with_weights_that_add_up_to_one(length, tile, overlap, multiple):
-    overlap = min(overlap, tile // 2)
+    overlap = min(overlap, 3 * tile // 4)
     total = np.zeros(length)
-    for span in spans(length, tile, overlap, multiple):
+    tiles = spans(length, tile, overlap, multiple)
+    for before, after in pairwise(tiles):
+        assert before.first < after.first <= before.last < after.last
+    for span in tiles:
+        assert span.start <= span.first < span.last <= span.stop
         assert span.start % multiple == 0
         assert 0 < span.stop - span.start <= max(tile, multiple)
-        total[span.start : span.stop] += span.weight
+        total[span.first : span.last] += span.weight
     assert np.abs(total - 1).max() < 1e-5
 
 

@@ -33,11 +33,27 @@ _FADE = 32  # pixels over which neighbours are blended
 
 @dataclass(frozen=True)
 class Span:
-    """One tile along one axis: where it starts and ends, and its blending weights."""
+    """One tile along one axis: what is read, and what is written of it.
+
+    Attributes:
+        start, stop: what the network is shown.
+        first, last: the part of it that counts; the rest only serves the network as surroundings.
+        weight: blending weights of that part.
+    """
 
     start: int
     stop: int
+    first: int
+    last: int
     weight: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, start: int, weight: NDArray[np.float64]) -> Span:
+        """The span of a tile from its weights, of which outer ones may be 0."""
+        inside = np.flatnonzero(weight)
+        first, last = int(inside[0]), int(inside[-1]) + 1
+        kept = weight[first:last].astype(np.float32)
+        return cls(start, start + len(weight), start + first, start + last, kept)
 
 
 def spans(length: int, tile: int, overlap: int, multiple: int) -> list[Span]:
@@ -54,7 +70,7 @@ def spans(length: int, tile: int, overlap: int, multiple: int) -> list[Span]:
     """
     tile = max(tile // multiple, 1) * multiple
     if tile >= length:
-        return [Span(0, length, np.ones(length, np.float32))]
+        return [Span.of(0, np.ones(length))]
     step = max((tile - overlap) // multiple, 1) * multiple
     starts = list(range(0, length - tile, step))
     starts.append(-(-(length - tile) // multiple) * multiple)
@@ -72,7 +88,7 @@ def spans(length: int, tile: int, overlap: int, multiple: int) -> list[Span]:
             ramp[-after:] *= _raised_cosine(after)[::-1]
         total[start:stop] += ramp
         ramps.append((start, stop, ramp))
-    return [Span(a, b, (ramp / total[a:b]).astype(np.float32)) for a, b, ramp in ramps]
+    return [Span.of(a, ramp / total[a:b]) for a, b, ramp in ramps]
 
 
 def _raised_cosine(length: int) -> NDArray[np.float64]:
@@ -143,7 +159,7 @@ def _restore(
     rows = tile
     columns = spans(width, tile, overlap, needs.multiple)
     if needs.tile_overlap is None or (len(views) == 2 and needs.whole_rows):
-        columns = [Span(0, width, np.ones(width, np.float32))]
+        columns = [Span.of(0, np.ones(width))]
         rows = max(tile * tile // width, 2 * overlap, needs.multiple)
     if needs.tile_overlap is None:
         rows = height + needs.multiple
@@ -152,20 +168,20 @@ def _restore(
     bands = spans(height, rows, overlap, needs.multiple)
     for i, band in enumerate(bands):
         done = _complete(bands, i)
-        kept = [np.empty((band.stop - band.start - done, width, 3), np.float32) for _ in views]
+        kept = [np.empty((band.last - band.first - done, width, 3), np.float32) for _ in views]
         for left, right, parts in _restore_band(network, views, device, band, columns, share):
             for result, part, above, below in zip(results, parts, pending, kept, strict=True):
                 part[: len(above)] += above[:, left:right]
-                _store(result[band.start : band.start + done, left:right], part[:done])
+                _store(result[band.first : band.first + done, left:right], part[:done])
                 below[:, left:right] = part[done:]
         pending = kept
     return results
 
 
 def _complete(tiles: Sequence[Span], index: int) -> int:
-    """How many rows (or columns) of a tile no later tile touches."""
-    stop = tiles[index + 1].start if index + 1 < len(tiles) else tiles[index].stop
-    return stop - tiles[index].start
+    """How many rows (or columns) of what counts of a tile no later tile touches."""
+    stop = tiles[index + 1].first if index + 1 < len(tiles) else tiles[index].last
+    return stop - tiles[index].first
 
 
 def _restore_band(
@@ -180,21 +196,23 @@ def _restore_band(
 
     Yields:
         First and last column of a part that is complete across, and its weighted values, an array
-        (h, columns, 3) for each view. Only the overlap with the next tile is held back.
+        (rows that count, columns, 3) for each view. Only what is blended with the next tile is held
+        back.
     """
-    height = band.stop - band.start
-    pending = [np.zeros((height, 0, 3), np.float32) for _ in views]
+    rows = slice(band.first - band.start, band.last - band.start)
+    pending = [np.zeros((band.last - band.first, 0, 3), np.float32) for _ in views]
     for j, column in enumerate(columns):
         cut = [v[band.start : band.stop, column.start : column.stop] for v in views]
         frames = to_frames(cut).to(device)
         with torch.inference_mode():
             image = torch.lerp(frames, padded_forward(network, frames).float(), share)
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
-        parts = [tile * weight for tile in from_frames(image, np.float32)]
+        inner = slice(column.first - column.start, column.last - column.start)
+        parts = [tile[rows, inner] * weight for tile in from_frames(image, np.float32)]
         for part, before in zip(parts, pending, strict=True):
             part[:, : before.shape[1]] += before
         done = _complete(columns, j)
-        yield column.start, column.start + done, [part[:, :done] for part in parts]
+        yield column.first, column.first + done, [part[:, :done] for part in parts]
         pending = [part[:, done:].copy() for part in parts]
 
 

@@ -99,9 +99,10 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
         with torch.serialization.safe_globals(harmless):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what pickle, zipfile and its own readers raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # torch's own advice, to read it without the restriction, would run what is in the file.
         raise WeightsError(
-            f"{path}: cannot be read as a checkpoint of tensors ({reason})"
+            f"{path}: cannot be read as a checkpoint of tensors alone; other objects are never read. "
+            "Save its state_dict and import that."
         ) from error
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not named parameters.")

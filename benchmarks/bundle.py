@@ -1,7 +1,7 @@
 """Puts the weights of a run into the package: half precision, with a card.
 
     python benchmarks/bundle.py RUN/weights.safetensors NAME --training "how long, on what" \
-        --commit HASH [--switch pool_window=80] [--sets ITS RAIN100L ...]
+        --commit HASH --recipe recipes/NAME.yaml [--switch pool_window=80]
 
 The scores on the card come from benchmarks/results/quality.json; run `quality.py` after bundling, and
 this once more with the same arguments.
@@ -19,7 +19,7 @@ import torch
 import yaml
 
 from deweather.models import create_model
-from deweather.weights.cards import BUNDLED, Card
+from deweather.weights.cards import BUNDLED, Card, write_card
 from deweather.weights.files import load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
@@ -74,24 +74,6 @@ def scores(task: str) -> list[dict[str, Any]]:
     return out
 
 
-def toml(card: dict[str, Any]) -> str:
-    """TOML of a card: scalars and lists, then tables; JSON strings are valid TOML strings."""
-    lines, tables = [], []
-    for key, value in card.items():
-        if isinstance(value, dict):
-            tables += [
-                f"\n[{key}]",
-                *(f"{k} = {json.dumps(v, indent=2)}" for k, v in value.items()),
-            ]
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for item in value:
-                tables += [f"\n[[{key}]]", *(f"{k} = {json.dumps(v)}" for k, v in item.items())]
-        else:
-            text = json.dumps(value, indent=2) if isinstance(value, list) else json.dumps(value)
-            lines.append(f"{key} = {text}")
-    return "\n".join(lines + tables) + "\n"
-
-
 def main() -> None:
     """Write the file and its card."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -99,6 +81,7 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--training", required=True)
     parser.add_argument("--commit", required=True)
+    parser.add_argument("--recipe", required=True)
     parser.add_argument("--switch", action="append", default=[])
     args = parser.parse_args()
     network, header = load_weights(args.weights)
@@ -118,7 +101,7 @@ def main() -> None:
         "size": len(data),
         "parameters": sum(p.numel() for p in bundled.parameters()),
         "licence": LICENCE,
-        "recipe": f"recipes/{args.name}.second.yaml",
+        "recipe": args.recipe,
         "commit": args.commit,
         "training": args.training,
         "limits": LIMITS[header.task],
@@ -129,8 +112,7 @@ def main() -> None:
         },
         "scores": scores(header.task),
     }
-    Card(**card)
-    (BUNDLED / f"{args.name}.toml").write_text(toml(card), encoding="utf-8")
+    write_card(BUNDLED / f"{args.name}.toml", Card(**card))
     print(f"{path.name}: {len(data) / 2**20:.2f} MiB, {card['sha256'][:12]}")
 
 

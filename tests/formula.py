@@ -1,7 +1,11 @@
-"""Pictures by formula, so that published figures about them can be checked on any machine."""
+"""Pictures and weights by formula, so that published figures about them can be checked on any machine."""
 
 from __future__ import annotations
 
+import math
+import zlib
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,3 +17,11 @@ def image(batch: int, channels: int, height: int, width: int, shift: int = 0) ->
     x = x + shift
     slow = torch.sin(0.05 * (x * (ch + 1) + (b + 1) * y * 0.7) + 0.3 * ch)
     return 0.5 + 0.35 * slow + 0.15 * torch.sin(0.9 * x - 0.61 * y + 1.7 * ch + b)
+
+
+def noise(key: str, shape: tuple[int, ...], seed: int) -> Tensor:
+    """Values in [-1, 1) from the CRC of a name, float64; every operation rounded in this order."""
+    c = zlib.crc32(key.encode()) / 2**32
+    phase = (np.arange(1, math.prod(shape) + 1) * 12.9898 + c * 78.233) + seed * 37.719
+    u = np.sin(phase) * 43758.5453
+    return torch.from_numpy(2 * (u - np.floor(u)) - 1).reshape(shape)

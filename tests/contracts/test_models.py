@@ -10,6 +10,7 @@ import torch
 from deweather.errors import FramesError
 from deweather.models import Needs, Restoration, create_model, list_models
 from deweather.restore.sizes import padded_forward
+from tests.graphs import PictureOnly
 
 FAMILIES = sorted({name.split("-")[0] for name in list_models()})
 
@@ -225,21 +226,10 @@ def test_bfloat16_and_float64_stay_near_float32(name):
             assert rms(image.float() - out.image) < most * rms(out.image)
 
 
-class Picture(torch.nn.Module):
-    """A network's picture alone: what export takes out of a module are tensors."""
-
-    def __init__(self, made):
-        super().__init__()
-        self.made = made
-
-    def forward(self, frames):
-        return self.made(frames).image
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_export_gives_the_same_pictures(family):
     frames, out = answers(f"{family}-tiny")[-1]
-    program = torch.export.export(Picture(network(f"{family}-tiny")), (frames,))
+    program = torch.export.export(PictureOnly(network(f"{family}-tiny")), (frames,))
     with torch.inference_mode():
         again = program.module()(frames)
     torch.testing.assert_close(again, out.image, rtol=1e-4, atol=1e-4)

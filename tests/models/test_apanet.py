@@ -3,10 +3,8 @@
 import functools
 import json
 import math
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,7 +16,8 @@ from deweather.models import apanet, create_model
 from deweather.models.apanet import Block, ExternalAttention, Stereo, read_up_to
 from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import apanet as authors
-from tests.formula import image
+from tests.formula import image, noise
+from tests.graphs import PictureOnly
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("apanet.json").read_text())
 MANIFEST = GOLDEN["manifest"]
@@ -30,10 +29,7 @@ DOUBLE = {"rtol": 0, "atol": 1e-11}
 
 def value(key, shape, seed):
     """One tensor of the authors' checkpoint, filled by the formula for its kind."""
-    c = zlib.crc32(key.encode()) / 2**32
-    phase = (np.arange(1, math.prod(shape) + 1) * 12.9898 + c * 78.233) + seed * 37.719
-    u = np.sin(phase) * 43758.5453
-    v = torch.from_numpy(2 * (u - np.floor(u)) - 1).reshape(shape)
+    v = noise(key, shape, seed)
     last = key.rsplit(".", 1)[-1]
     if last in ("beta", "gamma"):
         return 0.5 * v
@@ -408,17 +404,6 @@ def test_memory_format_does_not_matter():
     last = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (2, 2))
     with torch.inference_mode():
         torch.testing.assert_close(network(last).image, network(x).image, rtol=1e-5, atol=1e-5)
-
-
-class PictureOnly(nn.Module):
-    """What is exported: graphs return tensors, not a `Restoration`."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        return self.network(x).image
 
 
 def test_export_with_free_height_and_width():

@@ -3,10 +3,8 @@
 import functools
 import json
 import math
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -16,7 +14,8 @@ from deweather.models import create_model
 from deweather.models.dcmpnet import DCMPNetDepth
 from deweather.restore.sizes import mirrored, padded_forward, padded_size
 from deweather.weights.authors import dcmpnet as authors
-from tests.formula import image
+from tests.formula import image, noise
+from tests.graphs import PictureOnly
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("dcmpnet.json").read_text())
 PUBLISHED_PARAMETERS = {"dehazing": 17_358_337, "depth": 1_980_283}
@@ -24,14 +23,6 @@ PUBLISHED_GFLOP = {"dehazing": 138.0, "depth": 26.0}  # of 256x256, two for a mu
 GAIN = {"dehazing": 0.7, "depth": 1.0}
 LOGARITHMS = (0.0, 0.6931471824645996, 1.0986123085021973, 1.3862943649291992,
               1.6094379425048828, 1.7917594909667969, 1.9459102153778076, 2.079441547393799)  # fmt: skip
-
-
-def uniform(key, count, seed):
-    """Values in [-1, 1) from the CRC of a name; every operation rounded in this order."""
-    c = zlib.crc32(key.encode()) / 2**32
-    phase = (np.arange(1, count + 1) * 12.9898 + c * 78.233) + seed * 37.719
-    u = np.sin(phase) * 43758.5453
-    return 2 * (u - np.floor(u)) - 1
 
 
 def distances():
@@ -49,7 +40,7 @@ def value(key, shape, seed, gain):
         return distances()
     if last == "num_batches_tracked":
         return torch.tensor(0)
-    v = torch.from_numpy(uniform(key, math.prod(shape), seed)).reshape(shape)
+    v = noise(key, shape, seed)
     if last == "running_var":
         return 1 + 0.25 * v.abs()
     if last in ("bias", "running_mean"):
@@ -327,17 +318,6 @@ def test_other_precisions_stay_close(dtype):
     assert {out.image.dtype, *(t.dtype for t in out.auxiliary.values())} == {dtype}
     tolerance = 1e-5 if dtype == torch.float64 else 0.05
     torch.testing.assert_close(out.image.float(), exact, rtol=0, atol=tolerance)
-
-
-class PictureOnly(torch.nn.Module):
-    """What is exported: graphs return tensors, not a `Restoration`."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, frames):
-        return self.network(frames).image
 
 
 def test_export_gives_the_same_pictures():

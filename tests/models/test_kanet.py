@@ -3,10 +3,8 @@
 import json
 import math
 import re
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,7 +20,8 @@ from deweather.models.kanet import (
 from deweather.nn.transformer import DropPath
 from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import kanet as authors
-from tests.formula import image
+from tests.formula import image, noise
+from tests.graphs import PictureOnly
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("kanet.json").read_text())
 MANIFEST = {key: tuple(shape) for key, shape in GOLDEN["manifest"].items()}
@@ -31,14 +30,6 @@ PUBLISHED_PARAMETERS = 55_657_426
 PUBLISHED_UNUSED = 296_667
 PUBLISHED_BUFFERS = 13_454
 PUBLISHED_GFLOP = 11.34  # of 256x256, two for a multiply-add
-
-
-def uniform(key, count, seed):
-    """Values in [-1, 1) from the CRC of a name; every operation rounded in this order."""
-    c = zlib.crc32(key.encode()) / 2**32
-    phase = (np.arange(1, count + 1) * 12.9898 + c * 78.233) + seed * 37.719
-    u = np.sin(phase) * 43758.5453
-    return 2 * (u - np.floor(u)) - 1
 
 
 FILL = (
@@ -57,7 +48,7 @@ def value(key, shape, seed):
     """One tensor of the authors' checkpoint, filled by the formula for its kind."""
     if key.endswith("num_batches_tracked"):
         return torch.tensor(0)
-    v = torch.from_numpy(uniform(key, math.prod(shape), seed)).reshape(shape)
+    v = noise(key, shape, seed)
     return next(make for pattern, make in FILL if re.fullmatch(pattern, key))(v)
 
 
@@ -409,17 +400,6 @@ def test_memory_format_changes_nothing():
     exact = restored(network, x)
     network.to(memory_format=torch.channels_last)
     torch.testing.assert_close(restored(network, x), exact, rtol=0, atol=1e-5)
-
-
-class PictureOnly(torch.nn.Module):
-    """What is exported: graphs return tensors, not a `Restoration`."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, frames):
-        return self.network(frames).image
 
 
 def test_export_gives_the_same_pictures():

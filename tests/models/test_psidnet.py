@@ -3,10 +3,8 @@
 import functools
 import json
 import math
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,7 +18,8 @@ from deweather.models import create_model, psidnet
 from deweather.models.psidnet import CrossView, ResidualPair
 from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import psidnet as authors
-from tests.formula import image
+from tests.formula import image, noise
+from tests.graphs import PictureOnly
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("psidnet.json").read_text())
 MANIFEST = GOLDEN["manifest"]
@@ -33,10 +32,7 @@ DOUBLE = {"rtol": 0, "atol": 1e-12}
 
 def value(key, shape, seed):
     """One tensor of the authors' checkpoint, filled by formula."""
-    c = zlib.crc32(key.encode()) / 2**32
-    phase = (np.arange(1, math.prod(shape) + 1) * 12.9898 + c * 78.233) + seed * 37.719
-    u = np.sin(phase) * 43758.5453
-    v = torch.from_numpy(2 * (u - np.floor(u)) - 1).reshape(shape)
+    v = noise(key, shape, seed)
     return 0.1 * v if key.endswith("bias") else 0.8 * v * math.sqrt(3 / math.prod(shape[1:]))
 
 
@@ -381,17 +377,6 @@ def test_bfloat16_stays_close():
     rough = run(network.bfloat16(), x.bfloat16()).image
     assert rough.dtype == torch.bfloat16
     assert (exact - rough.float()).abs().mean() < 0.02 * exact.abs().mean()
-
-
-class PictureOnly(nn.Module):
-    """What is exported: graphs return tensors, not a `Restoration`."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        return self.network(x).image
 
 
 @pytest.mark.parametrize("views", [1, 2])

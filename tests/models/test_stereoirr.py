@@ -11,6 +11,7 @@ from deweather.errors import FramesError
 from deweather.models import create_model
 from deweather.models.stereoirr import DualViewMutualAttention
 from deweather.nn.pool import AveragePool
+from tests.graphs import PictureOnly
 
 PUBLISHED_PARAMETERS = 39.69e6
 PUBLISHED_MULTIPLY_ADDS = 9.26e9  # for a pair of 128x128
@@ -316,17 +317,6 @@ def test_small_pixels_in_bfloat16_stay_close():
         with torch.autocast("cpu", torch.bfloat16):
             rough = network(x).image
     assert (exact - rough.float()).abs().mean() < 0.02
-
-
-class PictureOnly(nn.Module):
-    """What is exported: graphs return tensors, not a `Restoration`."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, frames):
-        return self.network(frames).image
 
 
 @pytest.mark.parametrize(("name", "views"), [("stereoirr-small", 1), ("stereoirr-small-local", 2)])

@@ -11,9 +11,9 @@ import torch
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.restore import Restorer
 from deweather.weights.authors import from_authors
-from deweather.weights.cards import Card, Data, Origin
+from deweather.weights.cards import Card, Data, Origin, write_card
 from deweather.weights.files import load_weights
-from deweather.weights.imported import _text, _write_card, import_weights, read_checkpoint
+from deweather.weights.imported import _text, import_weights, read_checkpoint
 
 from . import authors
 
@@ -153,7 +153,7 @@ def test_numpy_scalars_beside_the_parameters_are_read(tmp_path):
 @pytest.mark.parametrize("name", ['a "quoted" \x7f\n näme.pth', "back\\slash", "\udc80.pth"])
 def test_names_of_files_survive_in_the_card(tmp_path, name):
     origin = Origin(file=_text(name), sha256="0", size=1, behaviour="corrected")
-    _write_card(tmp_path / "a.toml", make_card(origin))
+    write_card(tmp_path / "a.toml", make_card(origin))
     card = Card(**tomllib.loads((tmp_path / "a.toml").read_text(encoding="utf-8")))
     assert card == make_card(origin)
     assert card.origin.file == name.replace("\udc80", "\\udc80")

@@ -39,7 +39,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration
+from deweather.models.base import Needs, Network, Restoration, check_least, check_levels
 from deweather.nn.transformer import grid, planes
 
 _STRIP = {"cpu": 1 << 19, "other": 1 << 27}
@@ -77,17 +77,8 @@ class APANetConfig:
         Raises:
             ConfigError: one of them makes no network.
         """
-        if not self.encoder or len(self.encoder) != len(self.decoder):
-            raise ConfigError(
-                f"encoder = {self.encoder} and decoder = {self.decoder}; "
-                "give both the same number of levels, at least one."
-            )
-        for name in ("encoder", "decoder"):
-            if min(getattr(self, name)) < 0:
-                raise ConfigError(f"{name} = {getattr(self, name)}; give no negative numbers.")
-        for name, low in {"width": 2, "middle": 0, "slots": 1, "stereo_from": 0}.items():
-            if getattr(self, name) < low:
-                raise ConfigError(f"{name} = {getattr(self, name)}; give at least {low}.")
+        check_levels(self.encoder, self.decoder)
+        check_least(self, width=2, middle=0, slots=1, stereo_from=0)
         if self.width % 2:
             raise ConfigError(f"width = {self.width}; give an even number, for it is halved.")
         if self.normaliser is not None and not 0 < self.normaliser < math.inf:

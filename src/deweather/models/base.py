@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from deweather.errors import FramesError
+from deweather.errors import ConfigError, FramesError
 
 
 @dataclass
@@ -77,3 +77,31 @@ class Network(nn.Module):
                 f"frames are {h}x{w} pixels; {type(self).__name__} takes multiples of {multiple} "
                 f"from {minimum} up. Pad them, or call deweather.restore, which pads by itself."
             )
+
+
+def check_least(config: object, **least: float) -> None:
+    """Check numbers of a config: each name with the least value that it may have.
+
+    Raises:
+        ConfigError: one of them is less, or no number.
+    """
+    for name, low in least.items():
+        value = getattr(config, name)
+        if not value >= low:
+            raise ConfigError(f"{name} = {value!r}; give at least {low}.")
+
+
+def check_levels(encoder: tuple[int, ...], decoder: tuple[int, ...]) -> None:
+    """Check the numbers of blocks at each level of a U.
+
+    Raises:
+        ConfigError: no level, another number of them on the way up, or a negative number of blocks.
+    """
+    if not encoder or len(encoder) != len(decoder):
+        raise ConfigError(
+            f"encoder = {encoder} and decoder = {decoder}; "
+            "give both the same number of levels, at least one."
+        )
+    for name, blocks in (("encoder", encoder), ("decoder", decoder)):
+        if min(blocks) < 0:
+            raise ConfigError(f"{name} = {blocks}; give no negative number of blocks.")

@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration
+from deweather.models.base import Needs, Network, Restoration, check_least
 from deweather.nn.dehazeformer import MixingBlock
 from deweather.nn.dense import DilatedDenseBlock
 from deweather.nn.enlarged import convolve_enlarged
@@ -85,9 +85,7 @@ class DCMPNetConfig:
         Raises:
             ConfigError: one of them makes no network.
         """
-        for name in ("width", "bias_hidden", "fusion_hidden", "guide_width", "growth"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}; give at least 1.")
+        check_least(self, width=1, bias_hidden=1, fusion_hidden=1, guide_width=1, growth=1)
         least = {"depths": 1, "attention": 0, "heads": 1, "mlp_ratios": 1, "depth_widths": 1}
         for name, low in least.items():
             values, length = getattr(self, name), 4 if name == "depth_widths" else 5

@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration
+from deweather.models.base import Needs, Network, Restoration, check_least
 from deweather.nn.conv import ConvNormReLU, ResidualUnit
 from deweather.nn.transformer import (
     ReducedAttention,
@@ -100,9 +100,7 @@ class KANetConfig:
             values = getattr(self, name)
             if len(values) != length or min(values) < 1:
                 raise ConfigError(f"{name} = {values}; give {length} numbers from 1 up.")
-        for name in ("decoder_heads", "decoder_blocks", "queries"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}; give at least 1.")
+        check_least(self, decoder_heads=1, decoder_blocks=1, queries=1)
         channels = (*self.widths, *self.widths[1:], self.widths[-1])
         heads = (*self.heads, *self.side_heads, self.decoder_heads)
         for c, h in zip(channels, heads, strict=True):

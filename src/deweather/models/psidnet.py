@@ -42,8 +42,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration
+from deweather.models.base import Needs, Network, Restoration, check_least
 from deweather.nn.row_attention import row_attention
 
 _CHUNK_PIXELS = 1 << 18
@@ -81,9 +80,7 @@ class PSIDNetConfig:
         Raises:
             ConfigError: one of them makes no network.
         """
-        for name in ("width", "pairs"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}; give at least 1.")
+        check_least(self, width=1, pairs=1)
 
     def released(self, switch: bool | None) -> bool:
         """The value of one of the switches, which follows `as_released` unless it is given."""

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration
+from deweather.models.base import Needs, Network, Restoration, check_least, check_levels
 from deweather.nn.naf import NAFBlock
 from deweather.nn.norm import ChannelLayerNorm
 from deweather.nn.pool import AveragePool, spread
@@ -65,19 +65,8 @@ class StereoIRRConfig:
         Raises:
             ConfigError: one of them makes no network.
         """
-        if not self.encoder or len(self.encoder) != len(self.decoder):
-            raise ConfigError(
-                f"encoder = {self.encoder} and decoder = {self.decoder}; "
-                "give both the same number of levels, at least one."
-            )
-        least = {"width": 1, "middle": 0, "attention_from": 0, "gate_expansion": 0.0}
-        for name, low in least.items():
-            if not getattr(self, name) >= low:
-                raise ConfigError(f"{name} = {getattr(self, name)!r}; give at least {low}.")
-        if min(*self.encoder, *self.decoder) < 0:
-            raise ConfigError(
-                f"{self.encoder} and {self.decoder} hold a negative number of blocks."
-            )
+        check_levels(self.encoder, self.decoder)
+        check_least(self, width=1, middle=0, attention_from=0, gate_expansion=0.0)
         if self.pool_window is not None and self.pool_window < 1:
             raise ConfigError(f"pool_window = {self.pool_window}; give pixels, or None.")
 

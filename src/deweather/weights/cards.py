@@ -7,6 +7,7 @@ under which protocol, and where they fail. Bundled weights are checked against t
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from deweather.errors import UnknownNameError, WeightsError
+from deweather.weights.whole import write_whole
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,6 +90,27 @@ def read_card(name: str) -> Card:
     if name not in list_weights():
         raise UnknownNameError("weights", name, list_weights())
     return Card(**tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Write a card as TOML; a killed run leaves either the old file or the new one."""
+    fields = card.model_dump(exclude_none=True)
+    scores = fields.pop("scores")
+    tables = [(f"[{k}]", fields.pop(k)) for k in list(fields) if isinstance(fields[k], dict)]
+    if scores:
+        tables += [("[[scores]]", score) for score in scores]
+    else:
+        fields["scores"] = []
+    lines = [f"{k} = {_toml(v)}" for k, v in fields.items()]
+    for name, table in tables:
+        lines += ["", name, *(f"{k} = {_toml(v)}" for k, v in table.items())]
+    write_whole(path, ("\n".join(lines) + "\n").encode())
+
+
+def _toml(value: str | float | list[str]) -> str:
+    # JSON's strings, numbers and lists of them are TOML's, but for the character DEL.
+    text = json.dumps(value, indent=2 if isinstance(value, list) and value else None)
+    return text.replace("\x7f", "\\u007f")
 
 
 def find_weights(weights: str | Path) -> Path:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors.torch import save
 from deweather.errors import WeightsError
 from deweather.models import Network, create_model
 from deweather.weights.cards import find_weights
+from deweather.weights.whole import write_whole
 
 _KEY = "deweather"
 
@@ -45,21 +44,12 @@ def save_weights(
     dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write a network's weights; a killed run leaves either the old file or the new one."""
-    path = Path(path)
     state = {
         k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous()
         for k, v in network.state_dict().items()  # counts of batches stay integers
     }
     header = {"model": model, "switches": switches, "task": task}
-    data = save(state, metadata={_KEY: json.dumps(header, sort_keys=True)})
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".weights-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(Path(path), save(state, metadata={_KEY: json.dumps(header, sort_keys=True)}))
 
 
 def read_header(path: str | Path) -> Header:

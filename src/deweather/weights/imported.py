@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ import torch
 from deweather.errors import ConfigError, WeightsError
 from deweather.models import NETWORKS
 from deweather.weights.authors import TASKS, bare_parameters, from_authors, recognise, switches_of
-from deweather.weights.cards import Card, Data, Origin
+from deweather.weights.cards import Card, Data, Origin, write_card
 from deweather.weights.files import save_weights
 
 _UNKNOWN = "not recorded in the checkpoint"
@@ -74,7 +71,7 @@ def import_weights(
             behaviour="as released" if as_released else "corrected",
         )
         card = _card(out, network, name, origin)
-        _write_card(beside, card)
+        write_card(beside, card)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error.strerror}).") from error
     return card
@@ -107,27 +104,6 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not named parameters.")
     return state
-
-
-def _write_card(path: Path, card: Card) -> None:
-    """Write a card that has no scores as TOML; a killed run leaves either the old file or the new one."""
-    fields = card.model_dump(exclude_none=True)
-    tables = {k: v for k, v in fields.items() if isinstance(v, dict)}
-    lines = [f"{k} = {_toml(v)}" for k, v in fields.items() if k not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".card-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _toml(value: str | int | list[str]) -> str:
-    # JSON's strings, numbers and lists of them are TOML's, but for the character DEL.
-    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def _text(name: str) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 from deweather.errors import ConfigError, FramesError, PairError, PictureError, UnknownNameError
 from deweather.models import Needs, Network, Restoration
 from deweather.restore import Restorer, harm
+from deweather.restore.haze import dehaze
 from deweather.restore.rain import derain
 from tests.restore.networks import weights_file
 
@@ -193,6 +194,37 @@ def test_what_fills_a_part_of_the_picture_is_no_rain(share, swept):
     striped[:, : int(512 * share) : 7] = 230
     (out,) = derain(Sweeps(), [striped], torch.device("cpu"), careful=True)
     assert np.array_equal(out, striped) != swept
+
+
+class Blackens(Network):
+    """Turns a part of the picture black and darkens the rest."""
+
+    @property
+    def needs(self):
+        return Needs(multiple=1, minimum=1, tile_overlap=0, whole_rows=False)
+
+    def forward(self, frames):
+        image = frames * 0.7
+        image[..., :40] = 0.0
+        return Restoration(image)
+
+
+def test_only_grey_that_comes_back_black_counts_as_blackened():
+    frames = torch.full((1, 1, 3, 10, 10), 0.5)
+    frames[..., :5, :] = 0.1  # was dark before
+    image = frames.clone()
+    image[..., :4] = 0.02
+    image[:, :, 2, :, 0] = 0.3  # still blue
+    assert harm.blackened(frames, image) == pytest.approx(0.15)
+
+
+def test_what_would_turn_black_was_no_haze():
+    scene = [np.full((100, 800, 3), 100, np.uint8)]
+    cpu = torch.device("cpu")
+    assert dehaze(Blackens(), scene, cpu)[0].min() < 10
+    assert np.array_equal(dehaze(Blackens(), scene, cpu, careful=True)[0], scene[0])
+    wide = [np.full((30, 4000, 3), 100, np.uint8)]  # here it is one part of a hundred
+    assert dehaze(Blackens(), wide, cpu, careful=True)[0].min() < 10
 
 
 @pytest.mark.parametrize("views", [1, 2])

@@ -22,9 +22,12 @@ from deweather.weather.depth import made_up_disparity
 from deweather.weather.layers import layered_pair
 from deweather.weather.matching import both_views, match
 from deweather.weather.scene import Scene
+from deweather.weather.segments import segmented_disparity
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _LONGEST = 1280  # photographs are kept in memory at most this long
+_LARGEST = 40  # pixels; disparity of what is nearest in a photograph with made-up depth
+_FARTHEST = 0.01  # of it; what lies at infinity would vanish in any haze at all
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,13 @@ class SceneLibrary:
     pairs: list[StereoPictures]
 
     @classmethod
-    def read(cls, root: str | Path) -> SceneLibrary:
+    def read(cls, root: str | Path, *, guided: bool = False) -> SceneLibrary:
         """Read `root/mono/*`, `root/stereo_gt/*/` and `root/stereo/*/`; any may be missing.
+
+        Args:
+            root: the folder.
+            guided: fill holes of measured disparities up to the edges of the pictures, not along
+                the rows.
 
         Raises:
             ConfigError: none of the three folders holds a picture.
@@ -60,7 +68,7 @@ class SceneLibrary:
         pairs = []
         for kind in ("stereo_gt", "stereo"):
             folders = sorted(p for p in (root / kind).glob("*") if p.is_dir())
-            pairs += [read_pair(folder) for folder in folders]
+            pairs += [read_pair(folder, guided=guided) for folder in folders]
         if not photos and not pairs:
             raise ConfigError(
                 f"no pictures under {str(root)!r}; expected {root / 'mono'}/*.jpg, "
@@ -87,8 +95,11 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return picture.astype(np.uint8, copy=False)
 
 
-def read_pair(folder: Path) -> StereoPictures:
-    """Read left.*, right.* and, where there is one, disparity.npz; else match the pair."""
+def read_pair(folder: Path, *, guided: bool = False) -> StereoPictures:
+    """Read left.*, right.* and, where there is one, disparity.npz; else match the pair.
+
+    `guided` fills the holes of disparity.npz up to the edges of the pictures.
+    """
     sides: list[NDArray[np.uint8]] = []
     for side in ("left", "right"):
         found = [p for p in _pictures(folder) if p.stem == side]
@@ -101,7 +112,8 @@ def read_pair(folder: Path) -> StereoPictures:
         )
     file = folder / "disparity.npz"
     if file.exists():
-        disparity = both_views(_read_disparity(file, sides[0].shape[:2]))
+        pictures = (sides[0], sides[1]) if guided else None
+        disparity = both_views(_read_disparity(file, sides[0].shape[:2]), pictures=pictures)
     else:
         disparity = match(sides[0], sides[1])
     # What lies at infinity would vanish in any haze at all, and nothing could be learned from it.
@@ -139,6 +151,7 @@ class SceneBatches(Dataset[Scene]):
         scales: each picture is reduced by a factor between these before it is cropped.
         length: number of batches.
         seed: of the run.
+        segmented_share: share of the photographs whose made-up depth follows their own outlines.
     """
 
     def __init__(
@@ -152,11 +165,12 @@ class SceneBatches(Dataset[Scene]):
         scales: tuple[float, float],
         length: int,
         seed: int,
+        segmented_share: float = 0.0,
     ) -> None:
         """Keep the library and the sampling parameters."""
         self.clean, self.patch, self.views, self.length = library, patch, views, length
         self.stereo_share, self.layered_share = stereo_share, layered_share
-        self.scales, self.seed = scales, seed
+        self.scales, self.seed, self.segmented_share = scales, seed, segmented_share
         if views < (2 if stereo_share > 0 else 1):
             raise ConfigError(f"views = {views}; give at least 1, or 2 where there are pairs.")
         if stereo_share > 0 and not library.pairs and layered_share < 1:
@@ -185,10 +199,16 @@ class SceneBatches(Dataset[Scene]):
     def _mono(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         photo = self.clean.photos[int(rng.integers(len(self.clean.photos)))]
         crop, _ = self._crop(rng, [photo])
-        disparity = made_up_disparity(rng, crop[0]) * 40
+        disparity = self._made_up(rng, crop[0]) * _LARGEST
         if rng.random() < 0.5:
             crop, disparity = crop[:, :, ::-1], disparity[:, ::-1]
         return np.ascontiguousarray(crop), np.ascontiguousarray(disparity[None])
+
+    def _made_up(self, rng: np.random.Generator, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        # Without a share nothing is drawn for it: the batches of older runs stay what they were.
+        if self.segmented_share > 0 and rng.random() < self.segmented_share:
+            return np.maximum(segmented_disparity(rng, picture), np.float32(_FARTHEST))
+        return made_up_disparity(rng, picture)
 
     def _stereo(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         if rng.random() < self.layered_share:
@@ -236,11 +256,16 @@ def mirror_pair(
 
 
 def photometric(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Change exposure and colour, the same in all views: (B, V, 3, H, W), sRGB."""
+    """Change exposure and colour, the same in all views: (B, V, 3, H, W), sRGB.
+
+    A quarter of the scenes is underexposed, down to 0.35, so that dull is not taken for hazy.
+    """
     b = frames.shape[0]
-    saturation = torch.from_numpy(rng.uniform(0.6, 1.6, (b, 1, 1, 1, 1))).float()
+    saturation = torch.from_numpy(rng.uniform(0.3, 1.6, (b, 1, 1, 1, 1))).float()
     grey = frames.mean(2, keepdim=True)
     frames = grey + (frames - grey) * saturation
-    gamma = torch.from_numpy(np.exp(rng.uniform(-0.35, 0.35, (b, 1, 1, 1, 1)))).float()
+    gamma = torch.from_numpy(np.exp(rng.uniform(-0.5, 0.5, (b, 1, 1, 1, 1)))).float()
     gain = torch.from_numpy(rng.uniform(0.9, 1.05, (b, 1, 3, 1, 1))).float()
+    dim = np.where(rng.random((b, 1, 1, 1, 1)) < 0.25, rng.uniform(0.35, 0.9, (b, 1, 1, 1, 1)), 1)
+    gain = gain * torch.from_numpy(dim).float()
     return ((frames.clamp_min(1e-4) ** gamma) * gain).clamp(0, 1)

@@ -9,6 +9,10 @@ taking them away darkens bright details, while a network that takes off noise or
 others, too. So for rain only the darkening of what is brighter than its surroundings counts. And rain
 falls everywhere, while a striped facade that is taken for rain fills a part of the picture: what
 counts is the darkening that two in five of all small blocks reach.
+
+Under haze little is certain, and a network that sees through it hedges: hardly a grey pixel comes out
+black. Where whole areas do, something grey, like a calm sea, was taken for air, and the change fades out
+again.
 """
 
 from __future__ import annotations
@@ -26,6 +30,11 @@ STREAKS = (0.001, 0.00175)
 
 WET = 0.4
 
+BLACKENED = (0.02, 0.05)
+"""Share of all pixels that a haze network turns from grey to black, up to which its change is kept and
+from which it is dropped."""
+
+_GREY, _BLACK = 0.2, 0.06  # brightest channel, sRGB
 _BLOCK = 32  # pixels
 _NEIGHBOURHOOD = 33  # pixels
 
@@ -40,6 +49,17 @@ def fade(size: float, thresholds: tuple[float, float]) -> float:
 def rms(change: Tensor) -> float:
     """Root mean square of a change of any shape."""
     return float(change.square().mean().sqrt())
+
+
+def blackened(frames: Tensor, image: Tensor) -> float:
+    """Share of the pixels that were grey or brighter and came back black.
+
+    Args:
+        frames: (B, V, 3, H, W), sRGB, what a haze network was given.
+        image: the same shape, what it gave back.
+    """
+    turned = (frames.amax(2) > _GREY) & (image.amax(2) < _BLACK)
+    return float(turned.float().mean())
 
 
 def broad(change: Tensor) -> Tensor:

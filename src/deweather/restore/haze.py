@@ -14,7 +14,7 @@ from torch import Tensor
 from deweather.image.frames import from_frames, to_frames
 from deweather.models import Network
 from deweather.restore.guided import apply_affine, fit_affine
-from deweather.restore.harm import HAZE, fade, rms
+from deweather.restore.harm import BLACKENED, HAZE, blackened, fade, rms
 from deweather.restore.sizes import padded_forward
 
 Pixels = NDArray[Any]
@@ -42,14 +42,17 @@ def dehaze(
         network: on `device`, in eval mode.
         views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
         device: where the network runs.
-        careful: leave pictures alone that hardly change, see `deweather.restore.harm`.
+        careful: leave pictures alone that hardly change or would turn black, see
+            `deweather.restore.harm`.
         in_place: write the results into `views`.
 
     Returns:
         Arrays of the same shapes and dtypes: new ones, or `views` if nothing is to be done.
     """
     frames, image = _reduced(network, views, device)
-    share = fade(rms(image - frames), HAZE) if careful else 1.0
+    share = 1.0
+    if careful:
+        share = fade(rms(image - frames), HAZE) * (1 - fade(blackened(frames, image), BLACKENED))
     if share == 0:
         return list(views)
     image = torch.lerp(frames, image, share)

@@ -34,7 +34,7 @@ def main() -> None:
         if args.only is not None and number not in args.only:
             continue
         picture = read_picture(found.path)
-        after = restorer.restore_picture(picture)
+        (after,) = restorer.restore_views([picture.pixels])
         change = np.sqrt(np.mean((after.astype(float) - picture.pixels) ** 2))
         print(f"{number:3d} {found.relative}  rms change {change:.1f} of 255", flush=True)
         both = np.hstack([picture.pixels, after])

@@ -38,10 +38,12 @@ def main() -> None:
     views = [v.permute(1, 2, 0).contiguous().numpy() for v in rainy[0]]
     cases = []
     for label, chosen in (("single", views[:1]), ("pair", views)):
-        whole = restore_tiled(network, chosen, torch.device("cpu"), tile=4096)
+        whole = np.stack(chosen)
+        restore_tiled(network, list(whole), torch.device("cpu"), tile=4096)
         for tile in (256, 384, 512):
-            parts = restore_tiled(network, chosen, torch.device("cpu"), tile=tile)
-            difference = np.abs(np.stack(whole) - np.stack(parts)) * 255
+            parts = np.stack(chosen)
+            restore_tiled(network, list(parts), torch.device("cpu"), tile=tile)
+            difference = np.abs(whole - parts) * 255
             inner = difference[:, BORDER:-BORDER, BORDER:-BORDER]
             cases.append(
                 {"network": f"{header.model} {header.switches}, {label}", "tile": tile,

@@ -22,14 +22,14 @@ def album(tmp_path):
 
 
 def breaking(error, at):
-    """A `restore_views` that raises at one call."""
-    restore_views, calls = Restorer.restore_views, []
+    """A `restore_in_place` that raises at one call."""
+    restore_in_place, calls = Restorer.restore_in_place, []
 
     def broken(self, views):
         calls.append(1)
         if len(calls) == at:
             raise error
-        return restore_views(self, views)
+        return restore_in_place(self, views)
 
     return broken
 
@@ -42,7 +42,7 @@ def breaking(error, at):
     ],
 )
 def test_any_error_is_that_of_one_file(restore, album, monkeypatch, error, shown):
-    monkeypatch.setattr(Restorer, "restore_views", breaking(error, at=2))
+    monkeypatch.setattr(Restorer, "restore_in_place", breaking(error, at=2))
     result = restore(album / "in", "--out", album / "out")
     assert result.exit_code == 1
     assert files(album / "out") == ["a.png", "c.png", "d.png"]
@@ -52,7 +52,7 @@ def test_any_error_is_that_of_one_file(restore, album, monkeypatch, error, shown
 
 def test_ctrl_c_says_how_to_continue(restore, album, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Restorer, "restore_views", breaking(KeyboardInterrupt(), at=3))
+        patch.setattr(Restorer, "restore_in_place", breaking(KeyboardInterrupt(), at=3))
         result = restore(album / "in", "--out", album / "out")
     assert result.exit_code == 130
     line = "Interrupted after 2 of 4. Give the same command again to continue.\n"
@@ -65,7 +65,7 @@ def test_ctrl_c_says_how_to_continue(restore, album, monkeypatch):
 
 def test_ctrl_c_lists_what_has_failed(restore, album, monkeypatch):
     (album / "in/a.png").write_bytes(b"")
-    monkeypatch.setattr(Restorer, "restore_views", breaking(KeyboardInterrupt(), at=2))
+    monkeypatch.setattr(Restorer, "restore_in_place", breaking(KeyboardInterrupt(), at=2))
     result = restore(album / "in", "--out", album / "out")
     assert result.exit_code == 130
     failed, interrupted = result.stderr.splitlines()
@@ -74,7 +74,7 @@ def test_ctrl_c_lists_what_has_failed(restore, album, monkeypatch):
 
 
 def test_ctrl_c_with_overwrite_says_what_it_would_do(restore, album, monkeypatch):
-    monkeypatch.setattr(Restorer, "restore_views", breaking(KeyboardInterrupt(), at=1))
+    monkeypatch.setattr(Restorer, "restore_in_place", breaking(KeyboardInterrupt(), at=1))
     result = restore(album / "in", "--out", album / "out", "--overwrite")
     assert result.exit_code == 130
     assert "leave out --overwrite" in result.stderr

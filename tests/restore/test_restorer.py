@@ -192,7 +192,8 @@ class Sweeps(Network):
 def test_what_fills_a_part_of_the_picture_is_no_rain(share, swept):
     striped = np.full((512, 512, 3), 100, np.uint8)
     striped[:, : int(512 * share) : 7] = 230
-    (out,) = derain(Sweeps(), [striped], torch.device("cpu"), careful=True)
+    out = striped.copy()
+    assert derain(Sweeps(), [out], torch.device("cpu"), careful=True) == swept
     assert np.array_equal(out, striped) != swept
 
 
@@ -219,12 +220,14 @@ def test_only_grey_that_comes_back_black_counts_as_blackened():
 
 
 def test_what_would_turn_black_was_no_haze():
-    scene = [np.full((100, 800, 3), 100, np.uint8)]
+    scene = np.full((100, 800, 3), 100, np.uint8)
+    wide = np.full((30, 4000, 3), 100, np.uint8)  # here it is one part of a hundred
     cpu = torch.device("cpu")
-    assert dehaze(Blackens(), scene, cpu)[0].min() < 10
-    assert np.array_equal(dehaze(Blackens(), scene, cpu, careful=True)[0], scene[0])
-    wide = [np.full((30, 4000, 3), 100, np.uint8)]  # here it is one part of a hundred
-    assert dehaze(Blackens(), wide, cpu, careful=True)[0].min() < 10
+    assert not dehaze(Blackens(), [scene], cpu, careful=True)
+    assert (scene == 100).all()
+    for picture, careful in ((scene, False), (wide, True)):
+        assert dehaze(Blackens(), [picture], cpu, careful=careful)
+        assert picture.min() < 10
 
 
 @pytest.mark.parametrize("views", [1, 2])

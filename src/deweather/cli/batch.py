@@ -23,9 +23,7 @@ from deweather.image import (
     OutputFormat,
     Picture,
     copy_picture,
-    join_side_by_side,
     read_picture,
-    same_pixels,
     split_side_by_side,
     write_picture,
 )
@@ -117,12 +115,11 @@ def _restore(
     try:
         pictures = loading.result()
         outcome.height, outcome.width = pictures[0].pixels.shape[:2]
-        restored = _restored(job, pictures, restorer)
-        files = zip(job.targets, job.sources, pictures, restored, strict=True)
-        for target, source, picture, pixels in files:
+        changed = _restore_pixels(job, pictures, restorer)
+        for target, source, picture in zip(job.targets, job.sources, pictures, strict=True):
             # Of a pair that was cut short one file may be there: only the other one is written.
             if overwrite or not target.is_file():
-                _write(target, source, picture, pixels, format=format, overwrite=overwrite)
+                _write(target, source, picture, changed=changed, format=format, overwrite=overwrite)
         outcome.notes = _notes(pictures)
     except Exception as error:  # also a lack of memory, or a driver that gives up
         outcome.status, outcome.error = "failed", reason(error, job)
@@ -133,34 +130,31 @@ def _write(
     target: Path,
     source: Path,
     picture: Picture,
-    pixels: Array,
     *,
+    changed: bool,
     format: OutputFormat,
     overwrite: bool,
 ) -> None:
     """Write a result; where nothing was changed, and the format stays, the file itself is kept."""
-    unchanged = same_pixels(pixels, picture.pixels)
-    if unchanged and target.suffix.lower() == source.suffix.lower():
+    if not changed and target.suffix.lower() == source.suffix.lower():
         copy_picture(source, target, overwrite=overwrite)
         # Of the notes on reading one holds for a copy, too: its further frames were not looked at.
         first = " Only the first of its pictures was looked at." if picture.info.several else ""
         picture.info.notes[:] = [f"Nothing was removed, the file is a copy.{first}"]
         return
-    picture.put(pixels)
-    write_picture(target, picture, pixels, format=format, overwrite=overwrite)
-    if unchanged:
+    write_picture(target, picture, picture.pixels, format=format, overwrite=overwrite)
+    if not changed:
         picture.info.note("Nothing was removed.")
 
 
-def _restored(job: Job, pictures: list[Picture], restorer: Restorer) -> list[Array]:
-    """Restored pixels of each file of a job."""
+def _restore_pixels(job: Job, pictures: list[Picture], restorer: Restorer) -> bool:
+    """Restore the pixels of each file of a job in place; whether any changed."""
     views = [picture.pixels for picture in pictures]
     if not job.side_by_side:
         if len(views) == 2:
             check_pair(views[0], views[1])
-        return restorer.restore_views(views)
-    left, right = restorer.restore_views(split_side_by_side(views[0]))
-    return [join_side_by_side(left, right)]
+        return restorer.restore_in_place(views)
+    return restorer.restore_in_place(split_side_by_side(views[0]))
 
 
 def _notes(pictures: list[Picture]) -> list[str]:

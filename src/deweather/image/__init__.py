@@ -10,7 +10,6 @@ from deweather.image.files import (
     copy_picture,
     output_name,
     read_picture,
-    same_pixels,
     write_picture,
 )
 from deweather.image.folders import (
@@ -18,7 +17,6 @@ from deweather.image.folders import (
     FoundPair,
     find_pairs,
     find_pictures,
-    join_side_by_side,
     match_pairs,
     plan_outputs,
     split_side_by_side,
@@ -39,12 +37,10 @@ __all__ = [
     "copy_picture",
     "find_pairs",
     "find_pictures",
-    "join_side_by_side",
     "match_pairs",
     "output_name",
     "plan_outputs",
     "read_picture",
-    "same_pixels",
     "split_side_by_side",
     "write_picture",
 ]

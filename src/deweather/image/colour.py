@@ -61,13 +61,13 @@ class MatrixProfile:
         channels = [np.interp(light[..., c], self.curves[c], grid) for c in range(3)]
         return np.stack(channels, axis=-1)
 
-    def carry_back(self, original: Array, seen: Array, restored: Array) -> Array:
-        """Apply to the original (in this space) the change from `seen` to `restored` (in sRGB).
+    def carry_back(self, original: Array, restored: Array) -> Array:
+        """Apply to the original (in this space) the change from `to_srgb` of it to `restored`.
 
-        All are (h, w, 3) of one dtype. Where nothing changed the original comes back exactly,
+        Both are (h, w, 3) of one dtype. Where nothing changed the original comes back exactly,
         also where it had to be clipped on its way to sRGB.
         """
-        change = self.from_srgb(restored) - self.from_srgb(seen)
+        change = self.from_srgb(restored) - self.from_srgb(self.to_srgb(original))
         top = np.iinfo(original.dtype).max
         return np.clip(np.rint(original + change), 0, top).astype(original.dtype)
 

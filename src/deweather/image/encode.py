@@ -89,7 +89,7 @@ def _back_to_profile(picture: Picture, pixels: Array) -> Array:
     starts = band_starts(*pixels.shape[:2])
     for y in starts:
         rows = slice(y, y + starts.step)
-        out[rows] = wide.profile.carry_back(wide.original[rows], picture.pixels[rows], pixels[rows])
+        out[rows] = wide.profile.carry_back(wide.original[rows], pixels[rows])
     return out
 
 

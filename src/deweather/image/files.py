@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import shutil
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from deweather.atomic import replacing
 from deweather.errors import PictureError
 from deweather.image.decode import decode
 from deweather.image.encode import encode
@@ -97,7 +95,7 @@ def write_picture(
         if not overwrite and os.path.lexists(target):
             raise PictureError("the file exists. Choose another name or ask to overwrite it.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(target) as file, quiet_pillow():
+        with replacing(target) as file, quiet_pillow():
             encode(file, kind, picture, pixels)
     except PictureError as error:
         raise PictureError(f"{target}: {error}") from error
@@ -128,7 +126,7 @@ def copy_picture(
         if not overwrite and os.path.lexists(target):
             raise PictureError("the file exists. Choose another name or ask to overwrite it.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _open_regular(os.fsdecode(source)) as original, _replacing(target) as file:
+        with _open_regular(os.fsdecode(source)) as original, replacing(target) as file:
             shutil.copyfileobj(original, file)
     except PictureError as error:
         raise PictureError(f"{target}: {error}") from error
@@ -136,14 +134,6 @@ def copy_picture(
         reason = error.strerror or str(error)
         raise PictureError(f"{target}: cannot be written ({reason}).") from error
     return target
-
-
-def same_pixels(one: Array, other: Array) -> bool:
-    """Whether two pictures (H, W, 3) are equal; compared in bands, which needs little memory."""
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    starts = range(0, one.shape[0], 256)
-    return all(bool((one[y : y + 256] == other[y : y + 256]).all()) for y in starts)
 
 
 def output_name(path: Path, format: OutputFormat) -> Path:
@@ -216,23 +206,3 @@ def _open_regular(name: str) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PictureError(f"the file cannot be opened ({reason}). Check the path.") from error
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `target` once the block ends well, and vanishes if not.
-
-    Its name is short, so that a target whose name has the greatest length allowed still works.
-    """
-    temporary = target.with_name(f".dw-{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            # The disk may take the new name before the bytes: a power cut would leave an empty file.
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

@@ -242,19 +242,3 @@ def split_side_by_side(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]
             "Crop it to an even width."
         )
     return pixels[:, : width // 2], pixels[:, width // 2 :]
-
-
-def join_side_by_side(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
-    """The picture (H, 2W, 3) of two halves (H, W, 3): the inverse of `split_side_by_side`.
-
-    Raises:
-        PairError: where the halves differ in shape or dtype.
-    """
-    if left.shape != right.shape or left.dtype != right.dtype:
-        raise PairError(
-            f"left is {left.dtype} of shape {left.shape}, right {right.dtype} of shape "
-            f"{right.shape}. Both must be alike."
-        )
-    import numpy as np
-
-    return np.concatenate([left, right], axis=1)

@@ -98,15 +98,6 @@ class Picture:
     alpha: Array | None
     info: PictureInfo
 
-    def put(self, restored: Array) -> None:
-        """Take restored pixels in place of those that were read, whose memory becomes free.
-
-        An encoder holds a copy of what it writes; with input and output that would be three pictures
-        in memory. One that came in a wide gamut stays: the way back needs it.
-        """
-        if self.info.wide is None:
-            self.pixels = restored
-
 
 def band_starts(height: int, width: int, budget: int = 1 << 20) -> range:
     """First rows of horizontal bands of about `budget` pixels each; the step is the band's height.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deweather.errors import ConfigError, FramesError
-from deweather.image import copy_picture, read_picture, same_pixels, write_picture
+from deweather.image import copy_picture, read_picture, write_picture
 
 Pixels = NDArray[Any]
 
@@ -22,28 +22,27 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass
 class Canvas:
-    """Pixels to restore, and the way back to the caller's kind.
+    """Pixels to restore in place, and the way back to the caller's kind.
 
     Attributes:
-        pixels: (H, W, 3), uint8, uint16 or floating in [0, 1].
+        pixels: (H, W, 3), uint8, uint16 or floating in [0, 1]; nobody else's.
         finish: makes the caller's kind of the restored pixels.
         write: writes them to a file; None where the source was no file.
     """
 
     pixels: Pixels
     finish: Callable[[Pixels], Any]
-    write: Callable[[Pixels, str | PathLike[str], bool], Any] | None = None
+    write: Callable[[str | PathLike[str], bool, bool], Any] | None = None
 
-    def close(self, restored: Pixels, out: str | PathLike[str] | None, *, overwrite: bool) -> Any:
-        """The restored pixels as the caller's kind, or written to `out`."""
+    def close(self, out: str | PathLike[str] | None, *, changed: bool, overwrite: bool) -> Any:
+        """The pixels as the caller's kind, or written to `out`; `changed` since they were read?"""
         if out is None:
-            return self.finish(restored)
+            return self.finish(self.pixels)
         if self.write is None:
             raise ConfigError(
                 f"out = {str(out)!r} goes with a path; save the returned picture instead."
             )
-        self.pixels = restored  # lets go of the input before the encoder asks for memory
-        return self.write(restored, out, overwrite)
+        return self.write(out, changed, overwrite)
 
 
 def open_canvas(source: str | PathLike[str] | Image.Image | NDArray[Any]) -> Canvas:
@@ -67,12 +66,10 @@ def open_canvas(source: str | PathLike[str] | Image.Image | NDArray[Any]) -> Can
 def _from_file(path: str | PathLike[str]) -> Canvas:
     picture = read_picture(path)
 
-    def write(restored: Pixels, out: str | PathLike[str], overwrite: bool) -> Any:
-        same_kind = Path(out).suffix.lower() == Path(path).suffix.lower()
-        if same_kind and same_pixels(restored, picture.pixels):
+    def write(out: str | PathLike[str], changed: bool, overwrite: bool) -> Any:
+        if not changed and Path(out).suffix.lower() == Path(path).suffix.lower():
             return copy_picture(path, out, overwrite=overwrite)
-        picture.put(restored)
-        return write_picture(out, picture, restored, overwrite=overwrite)
+        return write_picture(out, picture, picture.pixels, overwrite=overwrite)
 
     def finish(restored: Pixels) -> Image.Image:
         eight = restored if restored.dtype == np.uint8 else np.rint(restored / 257).astype(np.uint8)
@@ -118,7 +115,7 @@ def _from_pil(image: Image.Image) -> Canvas:
         out.info.update(info)
         return out
 
-    return Canvas(np.ascontiguousarray(array[..., :3]), finish)
+    return Canvas(np.array(array[..., :3], order="C"), finish)
 
 
 def _from_array(array: NDArray[Any]) -> Canvas:
@@ -138,8 +135,6 @@ def _from_array(array: NDArray[Any]) -> Canvas:
         )
     grey = array.ndim == 2 or shape[2] == 1
     colour = np.repeat(array.reshape(*shape[:2], 1), 3, axis=2) if grey else array[..., :3]
-    if floating:
-        colour = colour.astype(np.float32)
 
     def finish(restored: Pixels) -> Pixels:
         if grey:
@@ -149,4 +144,4 @@ def _from_array(array: NDArray[Any]) -> Canvas:
             restored = np.dstack([restored, array[..., 3]])
         return restored.astype(dtype, copy=False)
 
-    return Canvas(np.ascontiguousarray(colour), finish)
+    return Canvas(np.array(colour, np.float32 if floating else dtype, order="C"), finish)

@@ -73,20 +73,17 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
     return maps
 
 
-def apply_affine(
-    maps: Array, picture: NDArray[Any], out: NDArray[Any] | None = None
-) -> NDArray[Any]:
-    """Apply fitted maps, interpolated to the picture's size, band by band.
+def apply_affine(maps: Array, picture: NDArray[Any]) -> bool:
+    """Apply fitted maps, interpolated to the picture's size, band by band and in place.
 
     Args:
         maps: (3, 4, h, w) of `fit_affine`.
-        picture: (H, W, 3), uint8, uint16, or floating in [0, 1].
-        out: where the result goes; may be `picture` itself. None makes a new array.
+        picture: (H, W, 3), uint8, uint16, or floating in [0, 1]; becomes the result, clipped to its
+            range.
 
     Returns:
-        `out`, of the shape and dtype of the picture, clipped to its range.
+        Whether a pixel changed.
     """
-    result = np.empty_like(picture, order="C") if out is None else out
     height, width = picture.shape[:2]
     integer = np.issubdtype(picture.dtype, np.integer)
     peak = float(np.iinfo(picture.dtype).max) if integer else 1.0
@@ -94,7 +91,8 @@ def apply_affine(
     scaled = maps * scale
     rows = max(1, _BAND // width)
 
-    def work(top: int) -> None:
+    def work(top: int) -> bool:
+        changed = False
         band = picture[top : top + rows]
         colours = [np.ascontiguousarray(band[..., k], dtype=np.float32) for k in range(3)]
         for channel in range(3):
@@ -104,13 +102,14 @@ def apply_affine(
             np.clip(value, 0, peak, out=value)
             if integer:
                 np.rint(value, out=value)
-            result[top : top + rows, :, channel] = value
+            before = band[..., channel].copy()
+            band[..., channel] = value
+            changed = changed or not np.array_equal(before, band[..., channel])
+        return changed
 
     # Bands share nothing, and numpy and OpenCV let go of the interpreter while they work.
     with ThreadPoolExecutor(max(1, min(cv2.getNumThreads(), 8))) as pool:
-        for _ in pool.map(work, range(0, height, rows)):
-            pass
-    return result
+        return any(list(pool.map(work, range(0, height, rows))))
 
 
 def _rows_of(coarse: Array, top: int, rows: int, height: int, width: int) -> list[Array]:

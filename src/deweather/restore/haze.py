@@ -30,9 +30,8 @@ def dehaze(
     device: torch.device,
     *,
     careful: bool = False,
-    in_place: bool = False,
-) -> list[Pixels]:
-    """Take haze out of the views of one picture or pair.
+) -> bool:
+    """Take haze out of the views of one picture or pair, in place.
 
     A large picture is reduced for the network; its answer is carried back by local colour-affine
     maps, see `deweather.restore.guided`. A small one takes the same way: the maps cannot follow the
@@ -40,28 +39,28 @@ def dehaze(
 
     Args:
         network: on `device`, in eval mode.
-        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
+        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; they become the result.
         device: where the network runs.
         careful: leave pictures alone that hardly change or would turn black, see
             `deweather.restore.harm`.
-        in_place: write the results into `views`.
 
     Returns:
-        Arrays of the same shapes and dtypes: new ones, or `views` if nothing is to be done.
+        Whether a pixel changed.
     """
     frames, image = _reduced(network, views, device)
     share = 1.0
     if careful:
         share = fade(rms(image - frames), HAZE) * (1 - fade(blackened(frames, image), BLACKENED))
     if share == 0:
-        return list(views)
+        return False
     image = torch.lerp(frames, image, share)
     sources = from_frames(frames, np.float32)
     targets = from_frames(image, np.float32)
-    return [
-        apply_affine(fit_affine(source, target), view, view if in_place else None)
+    changed = [
+        apply_affine(fit_affine(source, target), view)
         for view, source, target in zip(views, sources, targets, strict=True)
     ]
+    return any(changed)
 
 
 def size_of_haze(network: Network, views: Sequence[Pixels], device: torch.device) -> float:

@@ -28,23 +28,23 @@ def derain(
     *,
     tile: int | None = None,
     careful: bool = False,
-) -> list[Pixels]:
-    """Take rain out of the views of one picture or pair.
+) -> bool:
+    """Take rain out of the views of one picture or pair, in place.
 
     Args:
         network: on `device`, in eval mode.
-        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
+        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; they become the result.
         device: where the network runs.
         tile: side of the tiles, pixels; None takes the default.
         careful: leave pictures alone that hardly change, see `deweather.restore.harm`. A large
             picture is judged by pieces spread over it, so a clear one costs little.
 
     Returns:
-        Arrays of the same shapes and dtypes: new ones, or `views` if nothing is to be done.
+        Whether a pixel changed.
     """
     share = fade(size_of_rain(network, views, device), STREAKS) if careful else 1.0
     if share == 0:
-        return list(views)
+        return False
     return restore_tiled(network, views, device, tile=tile or TILE, share=share)
 
 

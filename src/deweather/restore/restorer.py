@@ -15,7 +15,6 @@ from PIL import Image
 from torch import Tensor
 
 from deweather.errors import ConfigError, FramesError, PairError
-from deweather.image import Picture
 from deweather.image.frames import check_frames, from_frames, to_frames
 from deweather.models import Network
 from deweather.restore.convert import open_canvas
@@ -116,8 +115,8 @@ class Restorer:
         if isinstance(source, Tensor):
             return self._restore_tensor(source)
         canvas = open_canvas(source)
-        (restored,) = self.restore_views([canvas.pixels])
-        return canvas.close(restored, out, overwrite=overwrite)
+        changed = self.restore_in_place([canvas.pixels])
+        return canvas.close(out, changed=changed, overwrite=overwrite)
 
     def restore_pair(
         self,
@@ -142,11 +141,10 @@ class Restorer:
             return (done[:, 0], done[:, 1]) if batch else (done[0, 0], done[0, 1])
         canvases = [open_canvas(left), open_canvas(right)]
         check_pair(canvases[0].pixels, canvases[1].pixels)
-        restored = self.restore_views([c.pixels for c in canvases])
-        outs = out or (None, None)
+        changed = self.restore_in_place([c.pixels for c in canvases])
         done_left, done_right = (
-            c.close(r, o, overwrite=overwrite)
-            for c, r, o in zip(canvases, restored, outs, strict=True)
+            c.close(o, changed=changed, overwrite=overwrite)
+            for c, o in zip(canvases, out or (None, None), strict=True)
         )
         return done_left, done_right
 
@@ -159,25 +157,32 @@ class Restorer:
         Returns:
             New arrays of the same shapes and dtypes.
         """
-        current = list(views)
+        restored = [np.array(view, order="C") for view in views]
+        self.restore_in_place(restored)
+        return restored
+
+    def restore_in_place(self, views: Sequence[Pixels]) -> bool:
+        """Restore one picture, or the two views of a pair, where they lie: half the memory.
+
+        Args:
+            views: as for `restore_views`; they become the result.
+
+        Returns:
+            Whether a pixel changed.
+
+        Raises:
+            MemoryError: it ran out; the views may be half done.
+        """
+        changed = False
         for stage in self.stages:
             if stage.task == "haze":
-                ours = current[0] is not views[0]  # what a stage before this one has made
-                current = dehaze(
-                    stage.network, current, self.device, careful=self.careful, in_place=ours
-                )
+                done = dehaze(stage.network, views, self.device, careful=self.careful)
             else:
-                current = derain(
-                    stage.network, current, self.device, tile=self.tile, careful=self.careful
+                done = derain(
+                    stage.network, views, self.device, tile=self.tile, careful=self.careful
                 )
-        return [
-            view.copy() if view is given else view
-            for view, given in zip(current, views, strict=True)
-        ]
-
-    def restore_picture(self, picture: Picture) -> Pixels:
-        """Restore the pixels of a picture that was read from a file."""
-        return self.restore_views([picture.pixels])[0]
+            changed = changed or done
+        return changed
 
     def _restore_tensor(self, frames: Tensor) -> Tensor:
         shape = frames.shape

@@ -1,8 +1,9 @@
 """Restoring a picture in overlapping tiles: bounded memory at any size, no seams.
 
-The picture stays where it is, in its own dtype; only tiles become floats. Overlaps are blended with
-raised cosines whose weights add up to one. Tiles are worked from left to right and from top to
-bottom; what no later tile touches is written at once, and only overlaps are held as floats.
+The picture stays where it is, in its own dtype, and becomes the result; only tiles become floats.
+Overlaps are blended with raised cosines whose weights add up to one. Tiles are worked from left to
+right and from top to bottom; what no later tile touches is written at once, and only overlaps are held
+as floats. What a row of tiles was shown is kept until the next one has taken its share.
 """
 
 from __future__ import annotations
@@ -98,6 +99,20 @@ def _raised_cosine(length: int) -> NDArray[np.float64]:
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(x, 0, 1))
 
 
+@dataclass
+class _Work:
+    """What all tiles of one picture share.
+
+    Attributes:
+        tile: side of the tiles that fit into memory, as far as known.
+    """
+
+    network: Network
+    device: torch.device
+    share: float
+    tile: int
+
+
 def restore_tiled(
     network: Network,
     views: Sequence[Pixels],
@@ -105,55 +120,29 @@ def restore_tiled(
     *,
     tile: int = TILE,
     share: float = 1.0,
-) -> list[Pixels]:
-    """Restore the views of one picture or pair; halves the tiles when memory runs out.
+) -> bool:
+    """Restore the views of one picture or pair in place; halves the tiles when memory runs out.
 
     Args:
         network: on `device`, in eval mode. One that must see whole pictures gets one tile.
-        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1].
+        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; they become the result.
         device: where the tiles are worked on.
         tile: side of a tile, pixels; the strips of a pair are as wide as the picture and hold as
             many pixels.
         share: how much of the network's change is made, in [0, 1].
 
     Returns:
-        New arrays of the same shapes and dtypes.
+        Whether a pixel changed.
 
     Raises:
-        MemoryError: not even the smallest tile fits.
+        MemoryError: not even the smallest tile fits; the views are half done.
     """
-    while True:
-        try:
-            return _restore(network, views, device, tile, share)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            if tile // 2 < _SMALLEST:
-                raise MemoryError(
-                    f"a tile of {tile} pixels does not fit in the memory of {device}; free some, or "
-                    "use the device 'cpu'."
-                ) from error
-            tile //= 2
-            logger.warning("out of memory on %s; going on with tiles of %d pixels", device, tile)
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+    return _restore(_Work(network, device, share, tile), views, tile)
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "allocate memory" in str(error) or "not enough memory" in str(error)
-
-
-def _restore(
-    network: Network,
-    views: Sequence[Pixels],
-    device: torch.device,
-    tile: int,
-    share: float,
-) -> list[Pixels]:
-    """One attempt with tiles of this size."""
-    needs = network.needs
+def _restore(work: _Work, views: Sequence[Pixels], tile: int) -> bool:
+    """Restore views in place with tiles of this size."""
+    needs = work.network.needs
     height, width = views[0].shape[:2]
     overlap = min(needs.tile_overlap or 0, 3 * tile // 4)
     rows = tile
@@ -163,19 +152,26 @@ def _restore(
         rows = max(tile * tile // width, 2 * overlap, needs.multiple)
     if needs.tile_overlap is None:
         rows = height + needs.multiple
-    results = [np.empty_like(view) for view in views]
-    pending = [np.zeros((0, width, 3), np.float32) for _ in views]
+    changed = False
     bands = spans(height, rows, overlap, needs.multiple)
+    pending = [np.zeros((0, width, 3), np.float32) for _ in views]
+    shown = [view[:0] for view in views]
     for i, band in enumerate(bands):
+        known = bands[i - 1].stop - band.start if i else 0  # rows that may be overwritten by now
+        shown = [
+            np.concatenate([old[len(old) - known :], view[band.start + known : band.stop]])
+            for old, view in zip(shown, views, strict=True)
+        ]
         done = _complete(bands, i)
         kept = [np.empty((band.last - band.first - done, width, 3), np.float32) for _ in views]
-        for left, right, parts in _restore_band(network, views, device, band, columns, share):
-            for result, part, above, below in zip(results, parts, pending, kept, strict=True):
+        for left, right, parts in _restore_band(work, shown, band, columns, tile):
+            for view, part, above, below in zip(views, parts, pending, kept, strict=True):
                 part[: len(above)] += above[:, left:right]
-                _store(result[band.first : band.first + done, left:right], part[:done])
+                target = view[band.first : band.first + done, left:right]
+                changed = _store(target, part[:done]) or changed
                 below[:, left:right] = part[done:]
         pending = kept
-    return results
+    return changed
 
 
 def _complete(tiles: Sequence[Span], index: int) -> int:
@@ -185,12 +181,7 @@ def _complete(tiles: Sequence[Span], index: int) -> int:
 
 
 def _restore_band(
-    network: Network,
-    views: Sequence[Pixels],
-    device: torch.device,
-    band: Span,
-    columns: Sequence[Span],
-    share: float,
+    work: _Work, shown: Sequence[Pixels], band: Span, columns: Sequence[Span], tile: int
 ) -> Iterator[tuple[int, int, list[NDArray[np.float32]]]]:
     """Restore one row of tiles from left to right.
 
@@ -200,15 +191,12 @@ def _restore_band(
         back.
     """
     rows = slice(band.first - band.start, band.last - band.start)
-    pending = [np.zeros((band.last - band.first, 0, 3), np.float32) for _ in views]
+    pending = [np.zeros((band.last - band.first, 0, 3), np.float32) for _ in shown]
     for j, column in enumerate(columns):
-        cut = [v[band.start : band.stop, column.start : column.stop] for v in views]
-        frames = to_frames(cut).to(device)
-        with torch.inference_mode():
-            image = torch.lerp(frames, padded_forward(network, frames).float(), share)
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
         inner = slice(column.first - column.start, column.last - column.start)
-        parts = [tile[rows, inner] * weight for tile in from_frames(image, np.float32)]
+        restored = _restore_tile(work, [v[:, column.start : column.stop] for v in shown], tile)
+        parts = [view[rows, inner] * weight for view in restored]
         for part, before in zip(parts, pending, strict=True):
             part[:, : before.shape[1]] += before
         done = _complete(columns, j)
@@ -216,8 +204,45 @@ def _restore_band(
         pending = [part[:, done:].copy() for part in parts]
 
 
-def _store(target: Pixels, values: NDArray[np.float32]) -> None:
-    """Write values in [0, 1] into rows of a picture, rounded to its dtype."""
+def _restore_tile(work: _Work, cut: list[Pixels], tile: int) -> list[NDArray[np.float32]]:
+    """Restore one tile; where memory runs out, in smaller ones, and all tiles from then on."""
+    frames = to_frames(cut)
+    if tile <= work.tile:
+        try:
+            given = frames.to(work.device)
+            with torch.inference_mode():
+                image = padded_forward(work.network, given).float()
+                return from_frames(torch.lerp(given, image, work.share), np.float32)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            if tile // 2 < _SMALLEST:
+                raise MemoryError(
+                    f"a tile of {tile} pixels does not fit in the memory of {work.device}; free "
+                    "some, or use the device 'cpu'."
+                ) from error
+        work.tile = tile // 2
+        logger.warning(
+            "out of memory on %s; going on with tiles of %d pixels", work.device, work.tile
+        )
+        if work.device.type == "cuda":
+            torch.cuda.empty_cache()
+    smaller = from_frames(frames, np.float32)
+    _restore(work, smaller, tile // 2)
+    return smaller
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "allocate memory" in str(error) or "not enough memory" in str(error)
+
+
+def _store(target: Pixels, values: NDArray[np.float32]) -> bool:
+    """Write values in [0, 1] into rows of a picture, rounded to its dtype; whether any is new."""
     if np.issubdtype(target.dtype, np.integer):
         values = np.rint(values * np.iinfo(target.dtype).max)
-    target[...] = values
+    rounded = values.astype(target.dtype)
+    changed = not np.array_equal(rounded, target)
+    target[...] = rounded
+    return changed

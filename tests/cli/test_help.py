@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("torch", "cv2", "lightning", "skimage", "numpy")
-VERBS = ("restore", "models", "weights", "doctor", "train", "demo", "simulate")
+VERBS = ("restore", "models", "weights", "doctor", "train", "demo", "simulate", "data")
 
 CODE = """
 import sys

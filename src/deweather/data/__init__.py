@@ -1,5 +1,40 @@
-"""Data sets: pictures on disk become clean scenes, the weather comes in later."""
+"""Data sets: pictures on disk become pairs of bad and clear weather, or clean scenes for weather.
 
+Degraded and clean pictures from disk:
+
+    pictures = PictureSet.find("Rain100L", "rain100", split="train")
+    batches = PairedBatches(pictures, curriculum=Curriculum.constant(128, 8), length=1000, seed=0)
+    batches[0].degraded  # (8, 1, 3, 128, 128)
+
+Clear pictures, which weather is put into: `SceneBatches(scene_library(pictures), ...)`.
+"""
+
+from deweather.data.crops import Curriculum, Photometric, Stage
+from deweather.data.layout_table import LAYOUTS, find_layout
+from deweather.data.layouts import Layout, Listing, Sample, Source
+from deweather.data.listing import find_samples
+from deweather.data.mixing import MixedBatches, scene_library
+from deweather.data.paired import PairBatch, PairedBatches, WholePictures
+from deweather.data.pictures import PictureSet
 from deweather.data.scenes import SceneBatches, SceneLibrary
 
-__all__ = ["SceneBatches", "SceneLibrary"]
+__all__ = [
+    "LAYOUTS",
+    "Curriculum",
+    "Layout",
+    "Listing",
+    "MixedBatches",
+    "PairBatch",
+    "PairedBatches",
+    "Photometric",
+    "PictureSet",
+    "Sample",
+    "SceneBatches",
+    "SceneLibrary",
+    "Source",
+    "Stage",
+    "WholePictures",
+    "find_layout",
+    "find_samples",
+    "scene_library",
+]

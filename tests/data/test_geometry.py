@@ -1,0 +1,90 @@
+"""Disparities and calibrations as the data sets store them."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from deweather.data import find_layout
+from deweather.data.geometry import read_calibration, read_disparity
+from deweather.data.layouts import MapCode
+from deweather.errors import PictureError
+
+
+def test_cityscapes_disparity_is_shifted_by_one(tmp_path):
+    stored = np.array([[0, 1, 257, 6401]], np.uint16)
+    cv2.imwrite(str(tmp_path / "d.png"), stored)
+    found = read_disparity(tmp_path / "d.png", find_layout("cityscapes").map_code)
+    np.testing.assert_array_equal(found, np.array([[np.nan, 0, 1, 25]], np.float32))
+
+
+@pytest.mark.parametrize(("name", "unit"), [("middlebury-2006", 3), ("middlebury-2003", 4)])
+def test_middlebury_disparity_is_scaled(tmp_path, name, unit):
+    cv2.imwrite(str(tmp_path / "d.png"), np.array([[0, 60, 255]], np.uint8))
+    found = read_disparity(tmp_path / "d.png", find_layout(name).map_code)
+    expected = np.array([[np.nan, 60 / unit, 255 / unit]], np.float32)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_kitti_disparity_is_256th_of_pixels(tmp_path):
+    cv2.imwrite(str(tmp_path / "d.png"), np.array([[0, 256, 12800]], np.uint16))
+    found = read_disparity(tmp_path / "d.png", find_layout("kitti2015").map_code)
+    np.testing.assert_array_equal(found, np.array([[np.nan, 1, 50]], np.float32))
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_broken_disparities_are_named(tmp_path, content):
+    (tmp_path / "d.png").write_bytes(content)
+    with pytest.raises(PictureError, match=r"d\.png"):
+        read_disparity(tmp_path / "d.png", MapCode(4))
+    with pytest.raises(PictureError, match=r"absent\.png"):
+        read_disparity(tmp_path / "absent.png", MapCode(4))
+
+
+# The rig of KITTI's first drives: 721.5 pixels, baseline of the colour cameras 0.5327 metres.
+KITTI = """\
+calib_time: 09-Jan-2012 13:57:47
+{0}2: 7.215377e+02 0 6.095593e+02 4.485728e+01 0 7.215377e+02 1.728540e+02 2.163791e-01 0 0 1 2.7e-03
+{0}3: 7.215377e+02 0 6.095593e+02 -3.395242e+02 0 7.215377e+02 1.728540e+02 2.199936e+00 0 0 1 2.7e-03
+"""
+
+
+@pytest.mark.parametrize("prefix", ["P", "P_rect_0"])
+def test_kitti_calibration(tmp_path, prefix):
+    (tmp_path / "c.txt").write_text(KITTI.format(prefix))
+    found = read_calibration(tmp_path / "c.txt", "kitti")
+    assert found.camera.focal_length == pytest.approx(721.5377)
+    assert found.camera.baseline == pytest.approx(0.53272545)
+    assert found.offset == 0
+
+
+def test_cityscapes_calibration(tmp_path):
+    values = {"extrinsic": {"baseline": 0.209313}, "intrinsic": {"fx": 2262.52}}
+    (tmp_path / "c.json").write_text(json.dumps(values))
+    found = read_calibration(tmp_path / "c.json", "cityscapes")
+    assert (found.camera.focal_length, found.camera.baseline) == (2262.52, 0.209313)
+
+
+def test_middlebury_calibration(tmp_path):
+    (tmp_path / "calib.txt").write_text(
+        "cam0=[3979.911 0 1244.772; 0 3979.911 1019.507; 0 0 1]\n"
+        "cam1=[3979.911 0 1369.115; 0 3979.911 1019.507; 0 0 1]\n"
+        "doffs=124.343\nbaseline=193.001\nwidth=2964\n"
+    )
+    found = read_calibration(tmp_path / "calib.txt", "middlebury")
+    assert (found.camera.focal_length, found.camera.baseline) == (3979.911, 0.193001)
+    assert found.offset == 124.343
+
+
+@pytest.mark.parametrize("form", ["kitti", "cityscapes", "middlebury"])
+def test_calibrations_that_are_none_are_named(tmp_path, form):
+    for text in ("", "{}", "P2: 1 2\nP3: 3", "cam0=\nbaseline=1\ndoffs=0", "\ufeff"):
+        (tmp_path / "c.txt").write_text(text, encoding="utf-8")
+        with pytest.raises(PictureError, match=rf"c\.txt: is no calibration of the kind {form}"):
+            read_calibration(tmp_path / "c.txt", form)
+    (tmp_path / "c.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PictureError, match="is no calibration"):
+        read_calibration(tmp_path / "c.txt", form)
+    with pytest.raises(PictureError, match="Check the path"):
+        read_calibration(tmp_path / "absent.txt", form)

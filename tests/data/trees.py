@@ -1,0 +1,53 @@
+"""Small folders of pictures for the tests of layouts."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from ..weather.make import photo
+
+
+def save(path, picture):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def pair(height=60, width=90, shift=6, seed=0):
+    """A rectified pair (left, right) of a wall at one disparity, (H, W, 3), uint8."""
+    wide = photo(height, width + shift, seed=seed)
+    return wide[:, :width], wide[:, shift:]
+
+
+def touch(root, names):
+    """Empty files."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def paired(root, count=3, height=40, width=50):
+    """`count` noisy and clean pictures in `input` and `target`; the green of both tells the row."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        clean = photo(height, width, seed=number)
+        clean[..., 1] = (np.arange(height, dtype=np.uint8) * 2)[:, None]
+        noisy = clean.copy()
+        noisy[..., 0] = rng.integers(0, 255, (height, width))
+        save(root / "input" / f"{number}.png", noisy)
+        save(root / "target" / f"{number}.png", clean)
+    return root
+
+
+def scenes(root, count=2, shift=6, disparity=True):
+    """Clear pairs in `scene/left.png`, `right.png`, and their disparity."""
+    for number in range(count):
+        left, right = pair(shift=shift, seed=number)
+        save(root / f"scene{number}" / "left.png", left)
+        save(root / f"scene{number}" / "right.png", right)
+        if disparity:
+            known = np.full(left.shape[:2], shift, np.float32)
+            np.savez(root / f"scene{number}" / "disparity.npz", disparity=known)
+    return root

@@ -104,6 +104,8 @@ def results_page() -> str:
         "border of the picture, in units of 1/255. Made by `benchmarks/tiles.py`.\n",
         table(["network", "tile", "largest", "mean"],
               [[c["network"], c["tile"], c["largest"], c["mean"]] for c in tiles["cases"]]),
+        "\n## Simulated weather\n",
+        weather(),
         "\n## Robustness\n",
         robustness(),
     ]  # fmt: skip
@@ -126,6 +128,22 @@ def speed_summary(speed: dict[str, Any]) -> str:
             f"{growth:.1f} bytes a pixel (input and output of 8-bit RGB are 6)."
         )
     return "\n".join(lines)
+
+
+def weather() -> str:
+    """Pairs per second of the simulated weather, and what it costs beside a training step."""
+    result = read("weather")
+    step = result["training_step_seconds"]
+    rows = [
+        [c["weather"], c["pairs_per_second"], c["seconds"] / step, c["growth_mib"]]
+        for c in result["cases"]
+    ]
+    return (
+        f"Pairs of 256x256 pixels on {result['machine']['cpu_threads']} CPU threads; a training step "
+        "of `stereoirr-small` on the same pair; growth of memory after the warm-up. Made by "
+        "`benchmarks/weather.py`.\n\n"
+        + table(["weather", "pairs/s", "of a training step", "growth, MiB"], rows)
+    )
 
 
 def robustness() -> str:

@@ -19,8 +19,9 @@ import torch
 from common import Pixels, pixels_of, psnr_rgb, scene_of, table, write
 
 from deweather.data import SceneLibrary
+from deweather.image.frames import to_frames
 from deweather.models import Network
-from deweather.restore.harm import fade
+from deweather.restore.harm import blackened, fade
 from deweather.restore.haze import dehaze, size_of_haze
 from deweather.restore.rain import derain, size_of_rain
 from deweather.weather import Scene, random_haze, random_rain
@@ -66,12 +67,15 @@ def measure(task: str, network: Network, data: Path, count: int) -> list[dict[st
             )
             cases.append(("weather", pixels_of(rain.degraded), pixels_of(rain.target)))
         for kind, bad, good in cases:
+            restored = [view.copy() for view in bad]
+            restore(network, restored, CPU)
             rows.append(
                 {
                     "kind": kind,
                     "size": size_of(network, bad, CPU),
                     "before": psnr_rgb(bad, good),
-                    "after": psnr_rgb(restore(network, bad, CPU), good),
+                    "after": psnr_rgb(restored, good),
+                    "blackened": blackened(to_frames(bad), to_frames(restored)),
                 }
             )
     return rows
@@ -94,6 +98,14 @@ def outcome(rows: list[dict[str, Any]], low: float) -> list[Any]:
     touched = sum(s > 0 for s in shares)
     return [low, f"{touched} of {len(clear)}", float(np.mean(kept)), float(min(kept)),
             float(np.mean(kept_gains)), f"{worse} of {len(weather)}"]  # fmt: skip
+
+
+def blackening(rows: list[dict[str, Any]], limit: float) -> list[Any]:
+    """What giving up on results with more blackened pixels costs: pictures, their mean gain."""
+    lost = [r for r in rows if r["blackened"] > limit]
+    weather = [r["after"] - r["before"] for r in lost if r["kind"] == "weather"]
+    clear = sum(r["kind"] == "clear" for r in lost)
+    return [limit, clear, len(weather), float(np.mean(weather)) if weather else 0.0]
 
 
 def main() -> None:
@@ -125,6 +137,11 @@ def main() -> None:
         outcomes = [outcome(rows, low) for low in candidates[task]]
         print(f"\n{task}\n" + table([head, *[[f"{o[0]:g}", *o[1:]] for o in outcomes]]), flush=True)
         result[task] = {"cases": rows, "table": [head, *outcomes]}
+        if task == "haze":
+            head = ["blackened above", "clear given up", "hazy given up", "their mean gain dB"]
+            lost = [blackening(rows, limit) for limit in (0.001, 0.005, 0.01, 0.02, 0.05, 0.1)]
+            print(table([head, *[[f"{o[0]:g}", *o[1:]] for o in lost]]), flush=True)
+            result["blackened"] = [head, *lost]
     write(args.name, result)
 
 

@@ -92,6 +92,30 @@ def test_depth_and_disparity_of_the_same_scene_give_the_same_pictures(simulate, 
         assert np.abs(one.astype(int) - two).max() <= 1
 
 
+def test_holes_of_a_disparity_end_at_the_edges_of_the_picture(tmp_path):
+    """Of one view and of two, also of 16 bits."""
+    picture = np.zeros((20, 40, 3), np.uint8)
+    picture[:, 24:] = (250, 240, 30)
+    truth = np.where(np.arange(40) < 24, 3, 9) * np.ones((20, 1), np.float32)
+    holed = truth.copy()
+    holed[5:15, 18:32] = np.nan
+    np.save(tmp_path / "d.npy", holed)
+    rig = geometry.Rig(40.0, 0.5, source="disparity")
+    for views in ([picture], [picture, picture], [picture.astype(np.uint16) * 257]):
+        found = geometry.geometry_of(views, rig, tmp_path / "d.npy", 0).disparity
+        assert found.shape == (1, len(views), 1, 20, 40)
+        near = np.abs(found[0, 0, 0].numpy() - truth)[:, np.r_[:22, 26:40]]
+        assert near.max() < 1e-5
+
+
+@pytest.mark.parametrize(("asked", "octaves"), [("", 5), (",octaves=2", 2)])
+def test_uneven_air_is_fractal_unless_said_otherwise(simulate, tmp_path, asked, octaves):
+    source = write(tmp_path / "a.png")
+    weather = ("--haze", f"visibility=30,inhomogeneity=0.9{asked}")
+    assert simulate(source, "--out", tmp_path / "out", weather=weather).exit_code == 0
+    assert record(tmp_path / "out/records/a.png.json")["haze"]["octaves"] == octaves
+
+
 def test_pairs_without_disparity_are_matched(simulate, tmp_path):
     left, right = pair(tmp_path)
     result = simulate(left, "--right", right, *CAMERA, "--out", tmp_path / "out")

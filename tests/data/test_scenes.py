@@ -273,3 +273,30 @@ def test_no_photographs_is_refused_where_they_are_needed():
     with pytest.raises(ConfigError, match=r"no photographs.*mono"):
         batches(pairs)
     assert len(batches(pairs, stereo_share=1.0, layered_share=0.0)) == 10
+
+
+def test_a_share_of_the_photographs_has_depth_along_its_own_outlines(library):
+    """Without a share the draws are those of a run that knows of none."""
+    plain, none, all_ = (
+        batches(library, stereo_share=0.0, **more)[2]
+        for more in ({}, {"segmented_share": 0.0}, {"segmented_share": 1.0})
+    )
+    assert torch.equal(plain.disparity, none.disparity)
+    assert not torch.equal(plain.disparity, all_.disparity)
+    assert 0.3 < all_.disparity.min() < all_.disparity.max() <= 40
+
+
+def test_holes_can_be_filled_up_to_the_edges_of_the_pictures(tmp_path):
+    picture = np.zeros((20, 40, 3), np.uint8)
+    picture[:, 24:] = (250, 240, 30)
+    for side in ("left", "right"):
+        save(tmp_path / f"{side}.png", picture)
+    truth = np.where(np.arange(40) < 24, 3, 9) * np.ones((20, 1))
+    holed = truth.astype(np.float32)
+    holed[5:15, 18:32] = 0
+    np.savez(tmp_path / "disparity.npz", disparity=holed)
+    right = [
+        (read_pair(tmp_path, guided=g).disparity[0] == truth)[:, np.r_[:22, 26:40]].all()
+        for g in (False, True)
+    ]
+    assert right == [False, True]

@@ -151,15 +151,44 @@ def test_drift_without_patches_or_time_changes_nothing():
         assert torch.equal(moved, Haze(20.0, inhomogeneity=patchy)(s, 1).frames)
 
 
-def test_waves_are_as_strong_as_turbulence_makes_them():
+def test_fine_waves_are_as_strong_as_turbulence_makes_them():
     """Amplitude follows the cube root of the wavelength, which spans the octaves."""
     air = air_of(3, 0.8, octaves=6, patch=64.0)
-    wavelength = 2 * math.pi / air.k[0].norm(dim=0)
-    ratio = air.amplitude[0] / wavelength ** (1 / 3)
+    fine = slice(13, None)  # behind the sums and differences of the three longest
+    wavelength = 2 * math.pi / air.k[0, :, fine].norm(dim=0)
+    amplitude = air.amplitude[0, fine]
+    ratio = amplitude / wavelength ** (1 / 3)
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-6, atol=0)
-    assert air.amplitude.sum().item() == pytest.approx(0.8)
+    assert amplitude.sum().item() == pytest.approx(0.2 * 0.8)
     octave = torch.floor(-torch.log2(wavelength / 64.0))
-    assert octave.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert octave.tolist() == [1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+@pytest.mark.parametrize(("octaves", "waves", "share"), [(1, 2, 1.0), (2, 3, 0.8)])
+def test_the_longest_waves_multiply(octaves, waves, share):
+    """The sums and differences of their wave vectors make the product, by its definition."""
+    (draw,) = generators(3, 1, stream=1)
+    direction, wavelength, phase = np.split(_draw_waves(draw, octaves).numpy(), [3, 4])
+    k = direction * 2 * math.pi / (25.0 * wavelength)
+    air = air_of(3, 0.7, octaves=octaves)
+    points = np.random.default_rng(0).uniform(-100, 100, (500, 3))
+    wave = np.cos(points @ k + phase)
+    banks = np.prod(1 + 0.7 * wave[:, :waves], axis=1)
+    expected = 1 + share * (banks - 1) + (1 - share) * 0.7 * wave[:, waves:].sum(1)
+    assert density(points, air, math.inf) == pytest.approx(expected, abs=1e-4)
+
+
+def test_full_inhomogeneity_is_banks_with_clear_air_between():
+    """Over a way as long as the visibility one ray meets a multiple of what another one does."""
+    s = scene(h=12, w=16, focal=16.0, depth=VISIBILITY)
+    ratios = []
+    for seed in range(8):
+        t = Haze(VISIBILITY, inhomogeneity=1.0, octaves=5)(s, seed).record["haze.transmission"]
+        even = Haze(VISIBILITY)(s, seed).record["haze.transmission"]
+        path = (t.log() / even.log()).flatten()
+        assert path.min() > 0
+        ratios.append((path.max() / path.min()).item())
+    assert np.median(ratios) > 4
 
 
 @settings(derandomize=True, max_examples=20, deadline=None)

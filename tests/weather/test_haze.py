@@ -233,7 +233,7 @@ def test_parameters_for_each_picture():
         (lambda: Haze(100.0, drift=(1.0, 2.0))(scene()), r"drift has shape \(2,\)"),
         (lambda: Haze(0.0), "visibility = 0.0"),
         (lambda: Haze(math.nan), "visibility = nan"),
-        (lambda: Haze(100.0, inhomogeneity=1.0), "inhomogeneity = 1.0"),
+        (lambda: Haze(100.0, inhomogeneity=1.1), "inhomogeneity = 1.1"),
         (lambda: Haze(100.0, 1.2)(scene()), "airlight = 1.2"),
         (lambda: Haze(100.0, (0.5, 0.5))(scene()), r"airlight has shape \(2,\)"),
         (lambda: Haze(torch.ones(3))(scene(b=2)), r"visibility has shape \(3,\)"),

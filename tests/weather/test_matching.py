@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from deweather.weather.layers import layered_pair
 from deweather.weather.matching import (
     both_views,
     carry_to_right,
@@ -136,6 +137,31 @@ def test_pictures_tell_where_holes_end(motorcycle):
         inside = x + maps[1] < known.shape[1] - 1
         errors.append(np.abs(seen - right).mean(2)[inside].mean())
     assert errors[1] < 0.97 * errors[0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_the_left_view_does_not_see_is_background(seed):
+    """Against the exact right disparity of planes one in front of another."""
+    photos = [photo(90, 130, i) for i in range(3)]
+    pair, exact = layered_pair(np.random.default_rng(seed), photos, 90, 130, 16.0)
+    wrong = [
+        (np.abs(both_views(exact[0], pictures=pictures)[1] - exact[1]) > 1)[:, :112].mean()
+        for pictures in (None, (pair[0], pair[1]))
+    ]
+    assert wrong[1] < 0.02
+    assert wrong[1] <= wrong[0]
+
+
+def test_between_two_near_things_the_hole_is_as_far_as_what_is_above():
+    """Both neighbours in the row are near; the wall above and below the gap is not."""
+    left = np.full((30, 80), 4, np.float32)
+    left[10:18, 20:36] = left[10:18, 44:60] = 12
+    picture = np.full((30, 80, 3), 60, np.uint8)  # too dark for a sky
+    right = both_views(left, pictures=(picture, picture))[1]
+    assert (right[11:17, 8:24] == 12).all()
+    assert (right[11:17, 25:31] == 4).all()
+    assert (right[11:17, 32:48] == 12).all()
+    assert (both_views(left)[1][11:17, 25:31] == 12).any()  # rows alone cannot know
 
 
 def test_a_hole_ends_at_the_edge_of_the_picture():

@@ -1,6 +1,7 @@
 """Random weather: what comes in, what should come out, and from which seed."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -99,6 +100,13 @@ def test_haze_is_drawn_by_its_thickness_at_the_reference_distance():
     airlight = example.record["haze.airlight"]
     assert airlight.shape == (40, 3)
     assert (airlight.amax(1) - airlight.amin(1)).max() > 0.02
+
+
+def test_large_batches_are_ranked_by_a_part_of_their_pixels(monkeypatch):
+    s = scene(b=2, v=2, h=60, w=80)
+    whole = reference_distance(s)
+    monkeypatch.setattr(sys.modules["deweather.weather.random"], "_RANKED", 4000)
+    assert reference_distance(s).tolist() == pytest.approx(whole.tolist(), rel=0.1)
 
 
 def test_rain_has_every_kind():

@@ -18,7 +18,7 @@ from deweather.errors import ConfigError, PairError, PictureError
 from deweather.image import Camera
 from deweather.image.disparity import Quantity, read_map
 from deweather.weather.depth import made_up_disparity
-from deweather.weather.matching import both_views, match
+from deweather.weather.matching import both_views, fill_by_colour, match
 from deweather.weather.scene import FAR
 
 Array = NDArray[Any]
@@ -136,7 +136,7 @@ def geometry_of(views: Sequence[Array], rig: Rig, map_file: Path | None, seed: i
         # Of a single camera any baseline will do: only depths count.
         camera = Camera(focal, rig.baseline or _IMAGINED)
         left = camera.disparity(np.minimum(_map(map_file, "depth", views[0]), np.float32(FAR)))
-        return Geometry(_frames(_both(left), views), camera, "depth file")
+        return Geometry(_frames(_filled(left, views), views), camera, "depth file")
     maps, source = _maps(views, map_file, seed)
     baseline = rig.baseline
     if baseline is None:
@@ -151,7 +151,7 @@ def _maps(
 ) -> tuple[NDArray[np.float32], str]:
     """Disparity (1 or 2, H, W) in pixels, and where it comes from."""
     if map_file is not None:
-        return _both(_map(map_file, "disparity", views[0])), "disparity file"
+        return _filled(_map(map_file, "disparity", views[0]), views), "disparity file"
     if len(views) == 2:
         return _matched(views), "semi-global matching"
     rng = np.random.default_rng([seed, _STREAM])
@@ -159,15 +159,18 @@ def _maps(
     return made_up[None] * np.float32(0.1 * views[0].shape[1]), "made up"
 
 
-def _both(left: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Disparity of both views of one (H, W) with NaN where it is unknown."""
-    return both_views(np.nan_to_num(left, nan=0.0).astype(np.float32, copy=False))
+def _filled(left: NDArray[np.float32], views: Sequence[Array]) -> NDArray[np.float32]:
+    """Disparity of each view (1 or 2, H, W) of the left one (H, W), with NaN where it is unknown."""
+    left = np.nan_to_num(left, nan=0.0).astype(np.float32, copy=False)
+    pictures = [_eight_bits(view) for view in views]
+    if len(pictures) == 1:
+        return fill_by_colour(left, pictures[0])[None]
+    return both_views(left, pictures=(pictures[0], pictures[1]))
 
 
 def _frames(maps: Array, views: Sequence[Array]) -> Tensor:
-    """Disparity (1, V, 1, H, W) of maps (2 or 1, H, W)."""
-    kept = np.ascontiguousarray(maps[: len(views)], dtype=np.float32)
-    return torch.from_numpy(kept)[None, :, None]
+    """Disparity (1, V, 1, H, W) of maps (V, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[None, :, None]
 
 
 def _map(path: Path, quantity: Quantity, picture: Array) -> NDArray[np.float32]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from deweather.image import OutputFormat
     from deweather.image.disparity import Quantity
 
+_OCTAVES = 5  # of uneven air unless said otherwise: without any it is hardly seen to be uneven
+
 
 def simulate(
     source: Annotated[
@@ -159,6 +161,8 @@ def _weather(preset: str | None, haze: Settings, rain: Settings) -> Weather:
         rain = _ordered(RAIN, {**named.rain, **rain})
     if not haze and not rain:
         raise ConfigError("no weather: give --haze, --rain or --preset.")
+    if "inhomogeneity" in haze and "octaves" not in haze:
+        haze = _ordered(HAZE, {**haze, "octaves": _OCTAVES})
     if haze and ("visibility" in haze) == ("extinction" in haze):
         raise ConfigError(
             "--haze: give either visibility=METRES or extinction=N, which is one per metre."

@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor
 
 from deweather._version import __version__
+from deweather.atomic import write_whole
 from deweather.cli.batch import Outcome, reason, remove_leftovers
 from deweather.cli.geometry import Geometry, Rig, check_memory, geometry_of
 from deweather.cli.jobs import Job
@@ -244,15 +243,11 @@ def _write_all(
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON under a temporary name first: there is never half a record."""
-    temporary = path.with_name(f".dw-{secrets.token_hex(6)}.tmp")
+    """Write JSON whole: there is never half a record."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise ConfigError(f"{path}: cannot be written ({error.strerror}).") from error
 
 

@@ -53,7 +53,8 @@ class Haze:
         visibility: metres, at the height of the cameras and by `convention`; inf is clear air.
         airlight: sRGB colour of the air at infinity, in [0, 1]: a grey, three channels, (B, 3), or
             a name of `AIRLIGHTS`.
-        inhomogeneity: how far the density strays from its mean, in [0, 1).
+        inhomogeneity: how far the density strays from its mean, in [0, 1]. With octaves 1 is banks
+            of fog with clear air between them; without, six waves that a long way levels out.
         angstrom: Ångström exponent; 0 for fog, about 1.3 for dry haze (bluer where it is thin).
         linear: False composites sRGB values as they are, like the synthetic sets of the field do.
         extinction: coefficient β in 1/m instead of the visibility; 0 is clear air.
@@ -64,7 +65,7 @@ class Haze:
         time: seconds since the seed's air was at its place; frames of a video share the seed.
         octaves: of fractal patches. 0 draws six waves between a twentieth and a half of the
             visibility instead, smoother than air mostly is.
-        patch: metres, the largest of the fractal patches; None is half the visibility.
+        patch: metres, the largest of the fractal patches; None is the visibility.
         scattering: share of the scattered light that goes on nearly forward, in [0, 1): glow and
             blur by `scattering`. 0 leaves them out; half is what diffraction by drops gives.
         lamps: radiance of pixels that are white in the picture, relative to white, for the glow.
@@ -99,9 +100,10 @@ class Haze:
         _check("scale_height", scale_height, 0, "metres > 0 (inf for none)", inclusive=False)
         _check("patch", patch, 0, "metres > 0, or None", inclusive=False)
         _check("lamps", lamps, 1, "1 or more")
-        for name, share in (("inhomogeneity", inhomogeneity), ("scattering", scattering)):
-            if not isinstance(share, Tensor):
-                require(0 <= share < 1, name, share, "a value in [0, 1)")
+        if not isinstance(inhomogeneity, Tensor):
+            require(0 <= inhomogeneity <= 1, "inhomogeneity", inhomogeneity, "a value in [0, 1]")
+        if not isinstance(scattering, Tensor):
+            require(0 <= scattering < 1, "scattering", scattering, "a value in [0, 1)")
         require(0 <= octaves <= 12, "octaves", octaves, "0 to 12")
         self.visibility, self.extinction = visibility, extinction
         self.airlight = airlight_colour(airlight) if isinstance(airlight, str) else airlight

@@ -63,10 +63,11 @@ class LensDrops:
         values = {name: per_picture(getattr(self, name), scene, name) for name in names}
         cover = scene.frames.new_zeros(b, v, 1, h, w)
         pictures = []
-        for i, generator in enumerate(generators(seed, b, stream=40)):
-            density, size, defocus, contact = (values[name][i].item() for name in names)
+        columns = [values[name].tolist() for name in names] + [scene.focal_length.tolist()]
+        draws = generators(seed, b, stream=40)
+        for i, (generator, *each) in enumerate(zip(draws, *columns, strict=True)):
+            density, size, defocus, contact, focal = each
             radius = size * min(h, w)
-            focal = float(scene.focal_length[i])
             views = []
             for view in range(v):
                 frame = scene.frames[i, view : view + 1]

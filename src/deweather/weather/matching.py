@@ -18,6 +18,9 @@ from deweather.weather.depth import guided_filter, sky_likeness
 Array = NDArray[np.float32]
 
 _PER_PIXEL = 1.5  # Lab units of colour that a pixel of distance counts as
+_SPECK = 12  # pixels; smaller islands of a carried disparity are edges torn apart
+_STEP = 2.0  # pixels of disparity between neighbours that belong to different islands
+_BEHIND = 1.25  # ratio of disparities up to which two neighbours of a hole both are background
 
 
 def match(left: NDArray[np.uint8], right: NDArray[np.uint8], largest: int = 128) -> Array:
@@ -60,8 +63,9 @@ def both_views(
     Args:
         left: (H, W), pixels, 0 where unknown.
         right: the same for the right view, or None to render it from the left one.
-        pictures: of both views, (H, W, 3), uint8. With them holes are filled by `fill_by_colour`
-            and what looks like sky among them is put at infinity (0); without, along the rows.
+        pictures: of both views, (H, W, 3), uint8. With them holes are filled by `fill_by_colour`,
+            those of a carried disparity with background, and what looks like sky among them is
+            put at infinity (0); without, along the rows.
 
     Returns:
         (2, H, W), float32.
@@ -70,8 +74,10 @@ def both_views(
         filled = fill_holes(left)
         return np.stack([filled, fill_holes(carry_to_right(filled) if right is None else right)])
     filled = fill_by_colour(left, pictures[0])
-    other = carry_to_right(filled) if right is None else right
-    return np.stack([filled, fill_by_colour(other, pictures[1])])
+    if right is not None:
+        return np.stack([filled, fill_by_colour(right, pictures[1])])
+    other = _without_specks(carry_to_right(filled))
+    return np.stack([filled, fill_by_colour(other, pictures[1], behind=True)])
 
 
 def carry_to_right(left: Array) -> Array:
@@ -108,49 +114,71 @@ def fill_holes(disparity: Array) -> Array:
     return np.where(known, disparity, smooth).astype(np.float32)
 
 
-def fill_by_colour(disparity: Array, picture: NDArray[np.uint8]) -> Array:
+def _without_specks(disparity: Array) -> Array:
+    """Zero small islands (H, W): mixed values of an edge, which the warp has carried into a hole."""
+    steps = np.round(disparity * 16).clip(0, 32767).astype(np.int16)
+    cv2.filterSpeckles(steps, 0, _SPECK, round(16 * _STEP))
+    return np.where(steps > 0, disparity, 0).astype(np.float32)
+
+
+def fill_by_colour(disparity: Array, picture: NDArray[np.uint8], *, behind: bool = False) -> Array:
     """Fill zeros (H, W) from the known value beside, above or below that has most alike a colour.
 
     So a hole ends where the picture (H, W, 3) has an edge. Holes that look like sky stay 0.
+
+    Args:
+        disparity: (H, W), pixels, 0 where unknown.
+        picture: (H, W, 3), uint8.
+        behind: the holes are background that came into sight: only the farther ones of the known
+            neighbours are asked for their colour, those above and below where they are no
+            farther off than those in the row.
     """
     known = disparity > 0
     if not known.any():
         return disparity.astype(np.float32)
     lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
-    lab = lab.astype(np.float32)
-    rows, columns = np.indices(disparity.shape)
-    least = np.full(disparity.shape, np.inf, np.float32)
-    filled = np.full(disparity.shape, np.median(disparity[known]), np.float32)
-    for axis in (0, 1):
-        for flipped in (False, True):
-            r, c, found = _nearest_known(known, axis, flipped)
-            cost = np.sqrt(((lab - lab[r, c]) ** 2).sum(2))
-            cost += _PER_PIXEL * (np.abs(r - rows) + np.abs(c - columns))
-            better = found & (cost < least)
-            least = np.where(better, cost, least).astype(np.float32)
-            filled = np.where(better, disparity[r, c], filled).astype(np.float32)
+    hole = np.nonzero(~known)
+    ways = [
+        _nearest_known(known, hole, axis, flipped) for axis in (0, 1) for flipped in (False, True)
+    ]
+    values = [np.where(away > 0, disparity[place], np.inf) for place, away in ways]
+    if behind:
+        widest = np.maximum(ways[2][1], ways[3][1])
+        for i in (0, 1):
+            values[i][(ways[i][1] > widest) & (widest > 0)] = np.inf
+    limit = np.minimum.reduce(values) * (_BEHIND if behind else np.inf)
+    least = np.full(hole[0].shape, np.inf, np.float32)
+    best = np.full(hole[0].shape, np.median(disparity[known]), np.float32)
+    colour = lab[hole].astype(np.float32)
+    for (place, away), value in zip(ways, values, strict=True):
+        cost = np.sqrt(((colour - lab[place]) ** 2).sum(1)) + _PER_PIXEL * away
+        better = np.isfinite(value) & (value <= limit) & (cost < least)
+        least[better], best[better] = cost[better], value[better]
+    filled = disparity.astype(np.float32)
+    filled[hole] = best
     smooth = np.where(sky_likeness(picture) > 0.5, 0, cv2.medianBlur(filled, 5))
     return np.where(known, disparity, smooth).astype(np.float32)
 
 
 def _nearest_known(
-    known: NDArray[np.bool_], axis: int, flipped: bool
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-    """Row and column of the last known pixel before each one along an axis, and if there is one.
+    known: NDArray[np.bool_], hole: tuple[NDArray[np.intp], ...], axis: int, flipped: bool
+) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
+    """The last known pixel before each of `hole` (rows, columns) along an axis; flipped, the next.
 
-    Flipped, it is the first one after.
+    Returns its (rows, columns), and how many pixels it is away, 0 where there is none.
     """
     h, w = known.shape
-    place = np.indices(known.shape)[axis]
+    place = np.arange(known.shape[axis]).reshape((h, 1) if axis == 0 else (1, w))
     if flipped:
         last = np.where(known, place, known.shape[axis])
         last = np.flip(np.minimum.accumulate(np.flip(last, axis), axis=axis), axis)
     else:
         last = np.maximum.accumulate(np.where(known, place, -1), axis=axis)
-    found = (last >= 0) & (last < known.shape[axis])
-    last = last.clip(0, known.shape[axis] - 1)
-    rows, columns = np.indices((h, w))
-    return (last, columns, found) if axis == 0 else (rows, last, found)
+    found = last[hole]
+    there = (found >= 0) & (found < known.shape[axis])
+    found = np.where(there, found, 0)
+    away = np.where(there, np.abs(found - hole[axis]), 0)
+    return ((found, hole[1]) if axis == 0 else (hole[0], found)), away
 
 
 def _sgm(left: NDArray[np.uint8], right: NDArray[np.uint8], largest: int) -> Array:

@@ -84,8 +84,8 @@ class Optics:
         names = ("defocus", "motion", "angle")
         values = {name: per_picture(getattr(self, name), scene, name) for name in names}
         pictures = []
-        for i, frames in enumerate(scene.frames):
-            defocus, motion, angle = (values[name][i].item() for name in names)
+        each = zip(*(values[name].tolist() for name in names), strict=True)
+        for frames, (defocus, motion, angle) in zip(scene.frames, each, strict=True):
             if defocus > 0 or motion > 0:
                 light = srgb_to_linear(frames)
                 if defocus > 0:

@@ -5,7 +5,9 @@ The names of fog are those of the international visibility code (light 500 to 10
 Met Office also calls fog dense below 50 m (Fact sheet 3). Rain and drizzle follow the intensity
 classes of WMO-No. 8, shower and downpour those of the Met Office for showers (moderate 2 to 10 mm/h,
 heavy 10 to 50, violent above). Fog has a visibility below 1 km, mist of 1 km and more (WMO-No. 407).
-What no convention fixes (colour, patchiness, wind) is a choice of this file.
+What no convention fixes (colour, patchiness, wind) is a choice of this file. So is that drops, which
+gather the light of the sky, are twice as bright as the mean of the scene and the sky: seen against
+what is brighter, rain is hard to see at all.
 """
 
 from __future__ import annotations
@@ -114,19 +116,19 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "drizzle of 0.4 mm/h in mist, visibility 1500 m",
             "WMO-No. 8: moderate drizzle, 0.1 to 0.5 mm/h; WMO-No. 407: mist, 1 km and more.",
             {"visibility": 1500.0},
-            {"rate": 0.4, "wind": 0.5},
+            {"rate": 0.4, "wind": 0.5, "brightness": 2.0},
         ),
         "shower": Preset(
             "shower of 8 mm/h with wind and thin mist, visibility 4 km",
             "Met Office: moderate shower, 2 to 10 mm/h; WMO-No. 407: mist, 1 km and more.",
             {"visibility": 4000.0},
-            {"rate": 8.0, "wind": 3.0, "gusts": 0.3},
+            {"rate": 8.0, "wind": 3.0, "gusts": 0.3, "brightness": 2.0},
         ),
         "downpour": Preset(
             "downpour of 60 mm/h in mist, visibility 2 km",
             "WMO-No. 8 and Met Office: violent, 50 mm/h and more; WMO-No. 407: mist, 1 km and more.",
             {"visibility": 2000.0},
-            {"rate": 60.0, "wind": 2.0, "gusts": 0.3},
+            {"rate": 60.0, "wind": 2.0, "gusts": 0.3, "brightness": 2.0},
         ),
     }
 )

@@ -148,12 +148,12 @@ class Rain:
     ) -> _Drops:
         shown = torch.where(values["streaks"] > 0, values["rate"], 0.0)
         columns = [shown] + [values[name] for name in ("exposure", "wind", "gusts", "time")]
+        columns += [scene.focal_length, scene.baseline]
         each = zip(*(column.tolist() for column in columns), strict=True)
         parts = []
-        for i, ((rate, exposure, wind, gusts, time), generator) in enumerate(
+        for i, ((rate, exposure, wind, gusts, time, focal, baseline), generator) in enumerate(
             zip(each, draws, strict=True)
         ):
-            focal, baseline = float(scene.focal_length[i]), float(scene.baseline[i])
             margin = int(min(max(4 * exposure * focal / 1.5, 8), 64))
             x, y, distance, diameter = _draw_picture(
                 scene,

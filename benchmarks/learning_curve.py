@@ -1,7 +1,8 @@
 """How the bundled weights became what they are: scores of a run's snapshots.
 
-    python benchmarks/learning_curve.py --data DIR --haze RUN/snapshots --rain RUN/snapshots
+    python benchmarks/learning_curve.py --data DIR [--haze RUN/snapshots] [--rain RUN/snapshots]
 
+A task without snapshots keeps the curve that it had.
 DIR is laid out as for `quality.py`. Scores are gains in PSNR (RGB 8 bit, whole frame) over the input on
 the first pictures of each set; the clear pictures are restored too.
 """
@@ -9,6 +10,7 @@ the first pictures of each set; the clear pictures are restored too.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import psnr_rgb, table, write
+from common import RESULTS, psnr_rgb, table, write
 from quality import Case, clear, paired, simulated
 
 from deweather.models import create_model
@@ -51,7 +53,9 @@ def curve(task: str, snapshots: Path, data: Path, count: int, window: int | None
 
         def restore(views: Sequence[Any], network: Any = network) -> list[Any]:
             step = dehaze if task == "haze" else derain
-            return step(network, views, torch.device("cpu"))
+            restored = [view.copy() for view in views]
+            step(network, restored, torch.device("cpu"))
+            return restored
 
         gain = {
             name: float(np.mean([psnr_rgb(restore(b), g) - psnr_rgb(b, g) for _, b, g in cases]))
@@ -71,8 +75,10 @@ def main() -> None:
     parser.add_argument("--rain", type=Path)
     parser.add_argument("--count", type=int, default=3)
     parser.add_argument("--window", type=int, default=80)
+    parser.add_argument("--name", default="learning_curve")
     args = parser.parse_args()
-    curves = {}
+    known = RESULTS / f"{args.name}.json"
+    curves = json.loads(known.read_text(encoding="utf-8"))["curves"] if known.exists() else {}
     for task, folder in (("haze", args.haze), ("rain", args.rain)):
         if folder is None:
             continue
@@ -81,7 +87,7 @@ def main() -> None:
         names = list(points[0]["gain"])
         rows = [[p["step"], *p["gain"].values(), p["clear"]] for p in points]
         print(table([["step", *names, "clear"], *rows]))
-    write("learning_curve", {"count": args.count, "curves": curves})
+    write(args.name, {"count": args.count, "curves": curves})
 
 
 if __name__ == "__main__":

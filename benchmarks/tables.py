@@ -79,8 +79,9 @@ def results_page() -> str:
         ),
         "\n## Learning curve\n",
         "Gain over the input on the first pictures of the checking sets while the bundled weights were "
-        "trained; the second half of the training begins at step 5400 (haze) and 6100 (rain). Until then "
-        "the rain network was to take off the veil, too. Made by `benchmarks/learning_curve.py`.\n",
+        "trained; the second part of the training begins at step 5400 (haze) and 6100 (rain), the "
+        "third at 10400 (haze). In its first part the rain network was to take off the veil, too. Made "
+        "by `benchmarks/learning_curve.py`.\n",
     ]
     for task, curve in read("learning_curve")["curves"].items():
         names = list(curve[0]["gain"])

@@ -1,5 +1,6 @@
 """The frame of the authors' checkpoints: containers, prefixes, dtypes, errors, recognition."""
 
+import importlib
 import random
 
 import pytest
@@ -7,11 +8,14 @@ import torch
 
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.models import Network
+from deweather.models.dcmpnet import DCMPNetDepth
+from deweather.models.kanet import draw_fourier
 from deweather.weights import from_authors
 from deweather.weights.authors import (
     CONTAINERS,
     TASKS,
     bare_parameters,
+    manifests,
     psidnet,
     recognise,
     switches_of,
@@ -110,26 +114,82 @@ def test_keys_that_do_not_fit_are_listed_by_the_authors_names(state):
     found = {p.partition(": ")[0]: p.partition(": ")[2] for p in text.rstrip(".").split("; ")[1:]}
     assert found["missing"] == ", ".join(sorted(missing))
     assert found["unknown"] == "dec_stage1.layer19.0.bias, enc_stage4.layer1.weight"
-    assert found["misshapen"] == f"{wrong} (3, 1, 7, 1)"
+    assert found["misshapen"] == f"{wrong} (3, 1, 7, 1) instead of {tuple(state[wrong].shape)}"
 
 
-def test_long_lists_are_cut(state):
-    first = {k: t for k, t in state.items() if k.startswith(("enc_stage1", "fuse_lv1"))}
-    with pytest.raises(WeightsError, match=r"missing: .* and \d+ more"):
-        from_authors("psidnet", first)
+def empty(kind, dtype=torch.float32):
+    """A checkpoint without memory: enough to see what is wrong with it."""
+    shapes = manifests()[kind].items()
+    return {k: torch.empty(shape, dtype=dtype, device="meta") for k, shape in shapes}
 
 
-def test_methods_are_recognised_by_their_keys(state):
-    assert recognise(state) == "psidnet"
-    keys = {
-        "apanet": ["project_in.weight", "latent.0.spatial_block.attn.EAttentionBlock.mk.weight"],
-        "kanet": ["Tdecoder.block1.0.attn.task_query", "block.MRFEB1.faix.0.weight"],
-        "dcmpnet": ["legm1.blocks.0.attn.V.weight", "dpn.final_conv.weight"],
+@pytest.mark.parametrize("kind", list(manifests()))
+def test_every_missing_or_misshapen_parameter_is_named(kind):
+    module = importlib.import_module(f"deweather.weights.authors.{kind.partition('-')[0]}")
+    full = empty(kind)
+    used = [k for k in full if not any(p.fullmatch(k) for p in module.UNUSED)]
+    said = f"these are not the parameters of {kind}; "
+    for key in used[::7]:
+        bad = {k: t for k, t in full.items() if k != key}
+        with pytest.raises(WeightsError) as caught:
+            from_authors(bad)
+        assert str(caught.value) == f"{said}missing: {key}."
+        with pytest.raises(WeightsError) as caught:
+            from_authors(full | {key: torch.zeros(9)})
+        shape = tuple(full[key].shape)
+        assert str(caught.value) == f"{said}misshapen: {key} (9,) instead of {shape}."
+    with pytest.raises(WeightsError) as caught:
+        from_authors(kind.partition("-")[0], {"a.b": torch.zeros(1)} | {used[0]: full[used[0]]})
+    missing, unknown = str(caught.value).removeprefix(f"{said}missing: ").split("; unknown: ")
+    assert missing == ", ".join(sorted(used[1:]))
+    assert unknown == "a.b."
+
+
+@pytest.mark.parametrize("kind", list(manifests()))
+def test_methods_are_recognised_by_their_keys(kind):
+    keys = list(manifests()[kind])
+    assert recognise(keys) == kind.partition("-")[0]
+    assert recognise([*keys[1::2], "more"]) == kind.partition("-")[0]
+    assert {name.partition("-")[0] for name in manifests()} == set(TASKS)
+
+
+@pytest.mark.parametrize("kind", [k for k in manifests() if k != "psidnet"])
+def test_every_method_keeps_the_dtype_and_the_behaviour(kind):
+    state = {k: torch.zeros(t.shape, dtype=torch.bfloat16) for k, t in empty(kind).items()}
+    made = from_authors(state)
+    assert {t.dtype for t in made.state_dict().values() if t.is_floating_point()} == {
+        torch.bfloat16
     }
-    for name, own in keys.items():
-        assert recognise([*own, "more"]) == name
-    assert recognise(["DRDB_layer1.Dcov1.weight", "final_conv.weight"]) == "dcmpnet"
-    assert {*keys, "psidnet"} == set(TASKS)
+    assert not made.training
+    if kind == "dcmpnet-depth":
+        assert isinstance(made, DCMPNetDepth)
+    else:
+        assert switches_of(made, kind)["as_released"]
+
+
+def test_random_features_are_those_given_or_those_of_the_seed():
+    state = {k: torch.zeros(t.shape) for k, t in empty("kanet").items()}
+    fourier = torch.full((512, 64), 2.0, dtype=torch.float64), torch.full((512,), 3.0)
+    made = from_authors("kanet", state, fourier=fourier).removal.fourier
+    assert (made.frequencies == 2).all()
+    assert (made.phases == 3).all()
+    assert made.phases.dtype == torch.float32
+    assert not made.redraw
+    seeded = from_authors("kanet", state, seed=1).removal.fourier
+    for features, drawn in zip(seeded.buffers(), draw_fourier(64, 512, seed=1), strict=True):
+        assert torch.equal(features, drawn)
+
+
+@pytest.mark.parametrize("shapes", [[(64, 512), (512,)], [(512, 64)]])
+def test_random_features_of_other_shapes_are_refused(shapes):
+    state = {k: torch.zeros(t.shape) for k, t in empty("kanet").items()}
+    with pytest.raises(ConfigError, match=r"expected \[\(512, 64\), \(512,\)\]"):
+        from_authors("kanet", state, fourier=tuple(map(torch.zeros, shapes)))
+
+
+def test_switches_that_change_sizes_are_refused(state):
+    with pytest.raises(ConfigError, match=r"\{'width': 16\} make a network of other sizes"):
+        from_authors("psidnet", state, width=16)
 
 
 def test_what_is_no_checkpoint_of_the_method_says_so(state):

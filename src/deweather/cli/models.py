@@ -1,4 +1,4 @@
-"""`deweather models`: the networks and what they need."""
+"""`deweather models`: the networks, what they cost and need, and which weights there are."""
 
 from __future__ import annotations
 
@@ -15,14 +15,39 @@ _SIZES = {
 }
 _LOCAL = "local averages: tiles agree with the whole picture"
 
+GFLOP = {
+    "stereoirr": 631.2,
+    "stereoirr-small": 74.8,
+    "stereoirr-tiny": 38.8,
+    "stereoirr-local": 697.6,
+    "stereoirr-small-local": 77.2,
+    "stereoirr-tiny-local": 40.5,
+    "psidnet": 2255.8,
+    "psidnet-small": 401.3,
+    "psidnet-tiny": 102.9,
+    "apanet": 1930.0,
+    "apanet-small": 255.4,
+    "apanet-tiny": 106.3,
+    "kanet": 214.3,
+    "kanet-small": 35.5,
+    "kanet-tiny": 18.6,
+    "dcmpnet": 1979.4,
+    "dcmpnet-small": 510.7,
+    "dcmpnet-tiny": 107.1,
+}
+"""Cost in units of 1e9 operations, two for a multiply-add, for 1e6 pixels of a view. Counted on 512x512,
+a pair for stereo networks; their rows cost more where pictures are wider."""
+
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the networks: what each is for, parameters, sizes, tiling, views."""
+    """List the networks: what each is for, parameters, cost, weights, sizes, tiling, views."""
     import torch
 
     from deweather.models import NETWORKS, create_model, list_models
+    from deweather.weights import list_weights
+    from deweather.weights.authors import TASKS
 
     rows: list[dict[str, Any]] = []
     for name in list_models():
@@ -34,9 +59,12 @@ def models(
                 "name": name,
                 "about": about(name),
                 "parameters": sum(p.numel() for p in network.parameters()),
+                "gflop_per_megapixel": GFLOP[name],
+                "weights": [w for w in list_weights() if w.partition(".")[0] == name],
                 "views": sorted(network.views),
                 "minimum": needs.minimum,
                 "multiple": needs.multiple,
+                "padding": needs.padding,
                 "tile_overlap": needs.tile_overlap,
                 "whole_rows": needs.whole_rows,
                 "precisions": list(needs.precisions),
@@ -46,11 +74,22 @@ def models(
         say_json(rows)
         return
     say_table(
-        ["name", "parameters", "views", "least side (px)", "multiple of (px)", "tile overlap (px)"],
+        [
+            "name",
+            "parameters",
+            "GFLOP per MP",
+            "weights",
+            "views",
+            "least side (px)",
+            "multiple of (px)",
+            "tile overlap (px)",
+        ],
         [
             (
                 row["name"],
                 f"{row['parameters']:,}",
+                f"{row['gflop_per_megapixel']:,.0f}",
+                ", ".join(w.partition(".")[2] for w in row["weights"]),
                 " or ".join(map(str, row["views"])),
                 row["minimum"],
                 row["multiple"],
@@ -68,6 +107,10 @@ def models(
                 say(f"  {row['name']:<{longest}}  {row['about']}")
     say()
     say("Sizes are met by padding: pictures of any size can be restored.")
+    say("GFLOP per MP: 1e9 operations for 1e6 pixels of a view, two for a multiply-add.")
+    say(
+        f"The authors' checkpoints of {', '.join(TASKS)} are read by: deweather weights import FILE"
+    )
 
 
 def about(name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError, FramesError
@@ -23,6 +24,10 @@ class Restoration:
     auxiliary: dict[str, Tensor] = field(default_factory=dict)
 
 
+# Graphs return it as it is.
+torch.export.register_dataclass(Restoration)
+
+
 @dataclass(frozen=True)
 class Needs:
     """What a network needs of its input and may be asked to do; `restore` obeys.
@@ -34,6 +39,8 @@ class Needs:
             the network must see whole pictures.
         whole_rows: a stereo pair must be cut into full-width strips, because rows are compared.
         precisions: dtypes in which the outputs stay sound, by name.
+        padding: how a picture is extended, to the right and downwards, to such a size: by mirroring
+            it at its border pixels, or by repeating these.
     """
 
     multiple: int
@@ -41,6 +48,7 @@ class Needs:
     tile_overlap: int | None
     whole_rows: bool
     precisions: tuple[str, ...] = ("float32",)
+    padding: Literal["reflect", "replicate"] = "reflect"
 
 
 class Network(nn.Module):

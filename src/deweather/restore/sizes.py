@@ -9,17 +9,19 @@ from deweather.models import Needs, Network
 
 
 def padded_forward(network: Network, frames: Tensor) -> Tensor:
-    """Restore frames (B, V, 3, H, W) of any size from 1x1 up; same shape out.
-
-    The right and lower borders are mirrored (repeated where the picture is too small to mirror) up to
-    the network's multiple and cut off again.
-    """
+    """Restore frames (B, V, 3, H, W) of any size from 1x1 up; same shape out."""
     h, w = frames.shape[-2:]
-    tall, wide = padded_size(h, w, network.needs)
-    if (tall, wide) == (h, w):
-        return network(frames).image
-    padded = mirrored(frames, (tall, wide))
-    return network(padded).image[..., :h, :w]
+    return network(padded(frames, network.needs)).image[..., :h, :w]
+
+
+def padded(frames: Tensor, needs: Needs) -> Tensor:
+    """Extend (..., H, W), from 1x1 up, to the right and downwards to a size that the network takes."""
+    sizes = padded_size(frames.shape[-2], frames.shape[-1], needs)
+    for axis, size in zip((-2, -1), sizes, strict=True):
+        if size > frames.shape[axis]:
+            index = _index(frames.shape[axis], size, needs).to(frames.device)
+            frames = frames.index_select(axis, index)
+    return frames
 
 
 def padded_size(height: int, width: int, needs: Needs) -> tuple[int, int]:
@@ -31,17 +33,15 @@ def padded_size(height: int, width: int, needs: Needs) -> tuple[int, int]:
     return size[0], size[1]
 
 
-def mirrored(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """Extend (..., H, W) to `size` by mirroring its lower and right borders."""
-    rows = _mirror_index(frames.shape[-2], size[0], frames.device)
-    columns = _mirror_index(frames.shape[-1], size[1], frames.device)
-    return frames.index_select(-2, rows).index_select(-1, columns)
+def _index(length: int, size: int, needs: Needs) -> Tensor:
+    """Which of `length` pixels stands at each of `size` places.
 
-
-def _mirror_index(length: int, size: int, device: torch.device) -> Tensor:
-    """0, 1, …, length-1, length-2, …, 0, 1, …: works for any length, unlike reflect padding."""
-    if length == 1:
-        return torch.zeros(size, dtype=torch.long, device=device)
+    Mirrored 0, 1, …, length-1, length-2, …, 0, 1, …, which works for any length, unlike torch's
+    reflect padding.
+    """
+    index = torch.arange(size)
+    if needs.padding == "replicate" or length == 1:
+        return index.clamp_max(length - 1)
     period = 2 * (length - 1)
-    index = torch.arange(size, device=device) % period
-    return torch.where(index < length, index, period - index)
+    index = index % period
+    return torch.minimum(index, period - index)

@@ -15,8 +15,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from deweather.atomic import write_whole
 from deweather.errors import UnknownNameError, WeightsError
-from deweather.weights.whole import write_whole
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -11,10 +11,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from deweather.atomic import write_whole
 from deweather.errors import WeightsError
 from deweather.models import Network, create_model
 from deweather.weights.cards import find_weights
-from deweather.weights.whole import write_whole
 
 _KEY = "deweather"
 

@@ -1,19 +1,20 @@
 """The authors' checkpoints: from their key names to our networks, with the behaviour they released.
 
-A module per method says how to tell its checkpoints, which of their parameters are dropped on purpose
-and what the others are called here. It is imported when it is needed. It exports `NAME`,
-`recognises(keys)`, `translate(state)`, which gives keys that it does not know back as "?" + key, and,
-where `create_model(NAME, as_released=…)` is not the network to fill,
-`build(state, as_released, **switches)`.
+`manifests.json` lists the names and shapes of the parameters in each kind of checkpoint, as the authors'
+code makes them. A module per method says which of them are dropped on purpose and what the others
+are called here. It is imported when it is needed. It exports `UNUSED`, `translate(state)` and, where
+`create_model(name, as_released=…)` is not the network to fill, `build(state, as_released, **switches)`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import reduce
+from functools import cache, reduce
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,6 @@ from torch import Tensor, nn
 
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.models import create_model
-from deweather.weights.authors.naming import Names
 
 TASKS = {"psidnet": "haze", "apanet": "rain", "kanet": "haze", "dcmpnet": "haze"}
 """The methods whose authors' checkpoints can be read, and what they take out."""
@@ -29,7 +29,7 @@ TASKS = {"psidnet": "haze", "apanet": "rain", "kanet": "haze", "dcmpnet": "haze"
 CONTAINERS = ("model", "net", "dehaze_net", "depth_net")
 """Names under which a checkpoint holds its parameters, if it holds more than them."""
 
-_SHOWN = 20  # keys of each kind in an error
+Manifest = dict[str, tuple[int, ...]]
 
 
 def from_authors(
@@ -56,27 +56,48 @@ def from_authors(
     Raises:
         UnknownNameError: no such method, or no such switch.
         WeightsError: keys that are missing, unknown or misshapen, which are listed.
-        ConfigError: no state, or `fourier` for another method.
+        ConfigError: no state, `fourier` for another method or of other shapes, or switches that change
+            the sizes of the network.
     """
     if isinstance(name, Mapping):
         name, state = None, name
     if state is None:
         raise ConfigError("from_authors got no state; give the authors' parameters by their names.")
     parameters = bare_parameters(state)
-    name = recognise(parameters, name)
+    kind = _kind(parameters, name)
+    name = _method(kind)
     module = _module(name)
-    translated = module.translate(parameters)
-    if fourier is not None:
-        translated |= _fourier(name, fourier)
+    used = _used(kind, parameters, module.UNUSED)
+    given = used | _fourier(module, name, fourier)
     network: nn.Module = (
-        module.build(parameters, as_released, **switches)
+        module.build(used, as_released, **switches)
         if hasattr(module, "build")
         else create_model(name, as_released=as_released, **switches)
     )
-    network = network.to(_dtype(parameters))
-    _check(module, network.state_dict(), translated, parameters)
-    network.load_state_dict(translated)
+    network = network.to(_dtype(used))
+    # What a network has beyond the checkpoint, KA-Net's random features, stays unless it is given.
+    own = network.state_dict()
+    filled = {**own, **module.translate(given)}
+    if {k: t.shape for k, t in own.items()} != {k: t.shape for k, t in filled.items()}:
+        raise ConfigError(
+            f"switches {switches} make a network of other sizes than that of the authors' "
+            "checkpoints; leave those out that change sizes."
+        )
+    network.load_state_dict(filled)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@cache
+def manifests() -> dict[str, Manifest]:
+    """Names and shapes of the authors' parameters in each kind of checkpoint.
+
+    A kind is called after its method; `-depth` is that of DCMPNet's partner in training.
+    """
+    text = Path(__file__).with_name("manifests.json").read_text(encoding="utf-8")
+    return {
+        kind: {key: tuple(shape) for key, shape in manifest.items()}
+        for kind, manifest in json.loads(text).items()
+    }
 
 
 def recognise(keys: Iterable[str], name: str | None = None) -> str:
@@ -90,18 +111,33 @@ def recognise(keys: Iterable[str], name: str | None = None) -> str:
         UnknownNameError: no such method.
         WeightsError: the keys are of no known method, or of another one than `name`.
     """
+    return _method(_kind(keys, name))
+
+
+def _kind(keys: Iterable[str], name: str | None) -> str:
+    """The kind of checkpoint, of the method if one is named, that has the most of the keys."""
     if name is not None and name not in TASKS:
         raise UnknownNameError("method with authors' checkpoints", name, TASKS)
-    keys = list(keys)
-    found = next((method for method in TASKS if _module(method).recognises(keys)), None)
-    if found is None and name is None:
+    keys = set(keys)
+    shared = {kind: len(keys & manifest.keys()) for kind, manifest in manifests().items()}
+    found = max(shared, key=shared.__getitem__)
+    if 2 * shared[found] > len(keys):
+        if name not in (None, _method(found)):
+            raise WeightsError(
+                f"the keys are those of {_method(found)}, not of {name}; leave the name out."
+            )
+        return found
+    if name is None:
+        few = sorted(keys)[:5]
         raise WeightsError(
-            f"the keys {_listed(keys, 5)} belong to no known checkpoint; name the method, one of "
-            f"{', '.join(TASKS)}, to see what is missing."
+            f"the keys {', '.join(few)}{', …' if len(keys) > len(few) else ''} belong to no known "
+            f"checkpoint; name the method, one of {', '.join(TASKS)}, to see what is missing."
         )
-    if name is not None and found not in (None, name):
-        raise WeightsError(f"the keys are those of {found}, not of {name}; leave the name out.")
-    return name or found  # type: ignore[return-value]
+    return max((k for k in shared if _method(k) == name), key=shared.__getitem__)
+
+
+def _method(kind: str) -> str:
+    return kind.partition("-")[0]
 
 
 def bare_parameters(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -153,48 +189,40 @@ def _dtype(parameters: Mapping[str, Tensor]) -> torch.dtype:
     return reduce(torch.promote_types, dtypes)
 
 
-def _fourier(name: str, fourier: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-    """KA-Net's random features by our keys."""
-    module = _module(name)
-    if not hasattr(module, "FREQUENCIES"):
+def _used(
+    kind: str, given: Mapping[str, Tensor], unused: Iterable[re.Pattern[str]]
+) -> dict[str, Tensor]:
+    """The tensors of a checkpoint that count: all of its manifest, but for the unused ones.
+
+    Raises:
+        WeightsError: some are missing, unknown or misshapen; all of them are listed.
+    """
+    manifest = manifests()[kind]
+    needed = {k: s for k, s in manifest.items() if not any(p.fullmatch(k) for p in unused)}
+    complaints = {
+        "missing": sorted(needed.keys() - given.keys()),
+        "unknown": sorted(given.keys() - manifest.keys()),
+        "misshapen": [
+            f"{k} {tuple(given[k].shape)} instead of {shape}"
+            for k, shape in sorted(needed.items())
+            if k in given and given[k].shape != shape
+        ],
+    }
+    said = [f"{what}: {', '.join(keys)}" for what, keys in complaints.items() if keys]
+    if said:
+        raise WeightsError(f"these are not the parameters of {kind}; {'; '.join(said)}.")
+    return {k: given[k] for k in needed}
+
+
+def _fourier(module: Any, name: str, fourier: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
+    """KA-Net's random features, if given, by the names that its module has for them."""
+    if fourier is None:
+        return {}
+    if not hasattr(module, "FOURIER"):
         raise ConfigError(f"fourier is for kanet; {name} has no random features.")
-    given: dict[str, Tensor] = module.translate(
-        dict(zip((module.FREQUENCIES, module.PHASES), fourier, strict=True))
-    )
-    return given
-
-
-def _check(
-    module: Any,
-    expected: Mapping[str, Tensor],
-    translated: Mapping[str, Tensor],
-    given: Mapping[str, Tensor],
-) -> None:
-    """Raise WeightsError, in the authors' names, unless the translated tensors fill the network."""
-    missing, extra = expected.keys() - translated.keys(), translated.keys() - expected.keys()
-    shared = expected.keys() & translated.keys()
-    wrong = {k for k in shared if translated[k].shape != expected[k].shape}
-    if not (missing or extra or wrong):
-        return
-    # Most of our tensors are one of theirs; names of merged ones take the whole checkpoint to tell.
-    for alone in (True, False):
-        names = Names(module.translate, given, alone)
-        kinds: dict[str, dict[str, list[str]]] = {
-            "missing": {k: names.lacking(k) for k in missing},
-            "unknown": {k: names.made_of.get(k, [k.removeprefix("?")]) for k in extra},
-            "misshapen": {k: names.made_of.get(k, []) for k in wrong},
-        }
-        if all(all(found.values()) for found in kinds.values()):
-            break
-    parts = []
-    for kind, found in kinds.items():
-        keys = sorted({t for k, theirs in found.items() for t in theirs or [f"{k} (our name)"]})
-        if kind == "misshapen":
-            keys = [f"{k} {tuple(given[k].shape)}" if k in given else k for k in keys]
-        parts += [f"{kind}: {_listed(keys)}"] if keys else []
-    raise WeightsError(f"these are not the parameters of {module.NAME}; {'; '.join(parts)}.")
-
-
-def _listed(keys: list[str], shown: int = _SHOWN) -> str:
-    more = f" and {len(keys) - shown} more" if len(keys) > shown else ""
-    return ", ".join(keys[:shown]) + more
+    shapes = [tuple(tensor.shape) for tensor in fourier]
+    if shapes != list(module.FOURIER.values()):
+        raise ConfigError(
+            f"fourier has the shapes {shapes}; expected {list(module.FOURIER.values())}."
+        )
+    return dict(zip(module.FOURIER, fourier, strict=True))

@@ -8,11 +8,9 @@ convolutions inside of blocks, which are linear layers here, and scales, which a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor
-
-NAME = "apanet"
 
 UNUSED: tuple[re.Pattern[str], ...] = (
     re.compile(
@@ -83,12 +81,6 @@ _SCALES = {
 """(1, C, 1, 1) there, (C,) here."""
 
 _BLOCK_KEY = re.compile(r"([a-z]+(?:_level\d)?)\.(0|[1-9]\d*)\.(.+)")
-
-
-def recognises(keys: Iterable[str]) -> bool:
-    """Whether keys, without prefixes such as `module.`, are those of a checkpoint of APANet."""
-    needed = {"project_in.weight", "latent.0.spatial_block.attn.EAttentionBlock.mk.weight"}
-    return needed <= set(keys)
 
 
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

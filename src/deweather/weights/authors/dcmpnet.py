@@ -20,8 +20,6 @@ from deweather.errors import UnknownNameError
 from deweather.models import Network, create_model
 from deweather.models.dcmpnet import DCMPNetDepth
 
-NAME = "dcmpnet"
-
 UNUSED: tuple[re.Pattern[str], ...] = (
     re.compile(r"(conv11|conv22|conv_fu|ccc|fuse_conv1\.0)\.(weight|bias)"),
     re.compile(r"fuse_conv[23]\.0\.bias"),
@@ -101,12 +99,6 @@ def _is_depth(keys: Iterable[str]) -> bool:
     return {"DRDB_layer1.Dcov1.weight", "final_conv.weight"} <= set(keys)
 
 
-def recognises(keys: Iterable[str]) -> bool:
-    """Whether keys, without prefixes such as `module.`, are those of either kind of checkpoint."""
-    names = set(keys)
-    return _is_depth(names) or {"legm1.blocks.0.attn.V.weight", "dpn.final_conv.weight"} <= names
-
-
 def build(state: Mapping[str, Any], as_released: bool, **finer: Any) -> Network:
     """A fresh network for a checkpoint in the authors' key names.
 
@@ -115,7 +107,7 @@ def build(state: Mapping[str, Any], as_released: bool, **finer: Any) -> Network:
             is the same whether as released or not.
     """
     if not _is_depth(state):
-        return create_model(NAME, as_released=as_released, **finer)
+        return create_model("dcmpnet", as_released=as_released, **finer)
     for switch in finer:
         raise UnknownNameError("switch of DCMPNet's depth network", switch, [])
     return DCMPNetDepth()

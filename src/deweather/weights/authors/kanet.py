@@ -15,9 +15,6 @@ from typing import Any
 from torch import Tensor
 
 from deweather.models import Network, create_model
-from deweather.models.kanet import KANetConfig, draw_fourier
-
-NAME = "kanet"
 
 UNUSED: tuple[re.Pattern[str], ...] = (
     re.compile(r"Tencoder\.mini_patch_embed4\.(proj|norm)\.(weight|bias)"),
@@ -25,8 +22,8 @@ UNUSED: tuple[re.Pattern[str], ...] = (
 )
 """Authors' parameters that their forward pass never touches: full matches of these are dropped."""
 
-FREQUENCIES, PHASES = "rff.weight", "rff.bias"
-"""Names that Fourier features may be given under, beside the authors' keys: (512, 64) and (512,)."""
+FOURIER = {"rff.weight": (512, 64), "rff.bias": (512,)}
+"""Names, beside the authors' keys, and shapes of the Fourier features: frequencies and phases."""
 
 _SWITCHES = {"redraw_fourier": False}
 """Switches that hold even with `as_released`, unless asked for otherwise: features are kept."""
@@ -61,40 +58,24 @@ _BRANCH = (
     (r"AM\.conv_out\.", "attention.join."),
 )
 _UPS = {size: i for i, size in enumerate((32, 16, 8, 4, 2, 1))}
-_FOURIER = {FREQUENCIES: "removal.fourier.frequencies", PHASES: "removal.fourier.phases"}
-
-
-def recognises(keys: Iterable[str]) -> bool:
-    """Whether keys, without prefixes such as `module.`, are those of the checkpoint of KA-Net."""
-    signature = {"Tdecoder.block1.0.attn.task_query", "block.MRFEB1.faix.0.weight"}
-    return signature <= set(keys)
+_FEATURES = {"rff.weight": "removal.fourier.frequencies", "rff.bias": "removal.fourier.phases"}
 
 
 def build(state: Mapping[str, Tensor], as_released: bool, **switches: Any) -> Network:
     """The network to fill: its Fourier features are fixed, unless `redraw_fourier` says otherwise."""
-    return create_model(NAME, as_released=as_released, **{**_SWITCHES, **switches})
+    return create_model("kanet", as_released=as_released, **{**_SWITCHES, **switches})
 
 
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the tensors of a checkpoint: used ones to our keys, unknown ones to "?" + their own.
-
-    Fourier features that the state does not hold are those of the default seed, in the dtype of
-    the state's.
-    """
+    """Rename the tensors of a checkpoint: used ones to our keys, unknown ones to "?" + their own."""
     unused = {k for k in state if any(p.fullmatch(k) for p in UNUSED)}
-    ours = {_renamed(k) or f"?{k}": tensor for k, tensor in state.items() if k not in unused}
-    dtypes = [tensor.dtype for tensor in state.values() if tensor.is_floating_point()]
-    width = KANetConfig().widths[-1]
-    drawn = draw_fourier(width // 8, width, KANetConfig().seed)
-    for key, features in zip(_FOURIER.values(), drawn, strict=True):
-        ours.setdefault(key, features.to(dtypes[0]) if dtypes else features)
-    return ours
+    return {_renamed(k) or f"?{k}": tensor for k, tensor in state.items() if k not in unused}
 
 
 def _renamed(key: str) -> str | None:
     """Our key for one of theirs, or None for a key that their network does not have."""
-    if key in _FOURIER:
-        return _FOURIER[key]
+    if key in _FEATURES:
+        return _FEATURES[key]
     part, _, rest = key.partition(".")
     rename = {
         "Tencoder": _encoder,

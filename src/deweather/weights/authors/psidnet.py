@@ -8,11 +8,9 @@ stage and part (`fuse_lv3_4`); ours count (`halves.encoder.7.conv1.weight`,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor
-
-NAME = "psidnet"
 
 UNUSED: tuple[re.Pattern[str], ...] = (
     re.compile(r"lv[123]_downchans\.main\.0\.(weight|bias)"),
@@ -52,11 +50,6 @@ _CROSS_VIEW = {
 
 _CODER_KEY = re.compile(r"(enc|dec)_stage([123])\.layer(\d+(?:_\d)?)\.([02]\.)?(weight|bias)")
 _CROSS_KEY = re.compile(r"fuse_(lv\d(?:_\d)?)\.(.+)")
-
-
-def recognises(keys: Iterable[str]) -> bool:
-    """Whether keys, without prefixes such as `module.`, are those of a checkpoint of PSIDNet."""
-    return {"enc_stage1.layer1.weight", "fuse_lv1.qk_conv.main.0.weight"} <= set(keys)
 
 
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

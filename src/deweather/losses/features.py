@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deweather.atomic import replacing
 from deweather.errors import ConfigError, FramesError, WeightsError
 
 Input = Literal["imagenet", "signed", "plain"]
@@ -174,21 +173,17 @@ def download(url: str, path: Path, sha256: str) -> None:
         WeightsError: the download fails, or brings another file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".download-")
     digest = hashlib.sha256()
     try:
-        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=60) as response:
+        with replacing(path) as file, urlopen(url, timeout=60) as response:
             while block := response.read(1 << 20):
                 digest.update(block)
                 file.write(block)
-        if not digest.hexdigest().startswith(sha256):
-            raise WeightsError(
-                f"{url}: has SHA-256 {digest.hexdigest()}, expected {sha256}…; try again."
-            )
-        os.replace(name, path)
+            if not digest.hexdigest().startswith(sha256):
+                raise WeightsError(
+                    f"{url}: has SHA-256 {digest.hexdigest()}, expected {sha256}…; try again."
+                )
     except (URLError, TimeoutError, ConnectionError) as error:
         raise WeightsError(
             f"{url}: the download failed ({error}); fetch it by other means and save it as {path}."
         ) from error
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -46,6 +46,10 @@ class WeightsError(DeweatherError):
     """A weights file is missing, damaged, or does not fit the network."""
 
 
+class TrainingError(DeweatherError):
+    """A training run cannot go on: it diverged, the disk is full, its checkpoints are damaged."""
+
+
 class MissingExtraError(DeweatherError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 

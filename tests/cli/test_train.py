@@ -3,13 +3,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from collections import namedtuple
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import torch
 
 from deweather.cli import train as verb
 from deweather.errors import ConfigError
+from deweather.train.recipe import schema
 from deweather.weights.files import load_weights
 
 from .conftest import write
@@ -32,6 +35,9 @@ def workshop(tmp_path):
     return tmp_path
 
 
+Machine = namedtuple("Machine", "accelerator devices nodes workers sharded")
+
+
 class Calls(list):
     """Takes `stop_at`, the step at which the runs to come end."""
 
@@ -42,16 +48,17 @@ def calls(monkeypatch):
     made = Calls()
 
     def record(recipe, data, out, **options):
-        made.append((recipe.name, data, out, options))
-        out.mkdir(exist_ok=True)
-        torch.save({"global_step": record.step}, out / "last.ckpt")
+        made.append((recipe, data, out, options))
+        out.mkdir(exist_ok=True, parents=True)
+        torch.save({"loop": {"step": record.step}}, out / "last.ckpt")
         return out / "weights.safetensors"
 
     record.step = 6
     stand_in = types.ModuleType("deweather.train.run")
     stand_in.train = record
+    stand_in.Machine = Machine
     monkeypatch.setitem(sys.modules, "deweather.train.run", stand_in)
-    monkeypatch.setattr(verb, "_log_to_terminal", lambda: None)
+    monkeypatch.setattr(verb, "_log_to_terminal", lambda level: None)
     made.stop_at = lambda step: setattr(record, "step", step)
     return made
 
@@ -62,14 +69,64 @@ def test_options_reach_the_run(run, workshop, calls):
     assert result.exit_code == 0
     assert result.stdout == f"{workshop}/r/weights.safetensors\n"
     assert result.stderr == ""
-    assert run(*args).exit_code == 0
-    (name, data, out, options), (*_, defaults) = calls
-    assert (name, data, out) == ("trial", workshop / "data", workshop / "r")
+    assert (
+        run(*args, "--resume", "--devices", 2, "--nodes", 3, "--workers", 4, "--sharded").exit_code
+        == 0
+    )
+    (recipe, data, out, options), (*_, others) = calls
+    assert (recipe.name, data, out) == ("trial", workshop / "data", workshop / "r")
     common = {"progress": False}
     expected = {"max_time": timedelta(minutes=90), "max_steps": 4, "resume": False}
-    assert options == common | expected | {"accelerator": "cpu"}
-    expected = {"max_time": None, "max_steps": None, "resume": True, "accelerator": "auto"}
-    assert defaults == common | expected
+    assert options == common | expected | {"machine": Machine("cpu", 1, 1, None, False)}
+    expected = {"max_time": None, "max_steps": None, "resume": True}
+    assert others == common | expected | {"machine": Machine("auto", 2, 3, 4, True)}
+
+
+def test_data_and_folder_of_the_run_may_be_left_to_the_recipe(run, workshop, calls, monkeypatch):
+    monkeypatch.chdir(workshop)
+    assert run("train", "trial.yaml").exit_code == 0
+    ((_, data, out, _),) = calls
+    assert data is None
+    assert out == Path("runs/trial")
+
+
+def test_keys_of_the_recipe_can_be_set(run, workshop, calls):
+    args = ("train", workshop / "trial.yaml", "--set", "optimizer.rate=3e-4", "--set", "name=7")
+    assert run(*args, "--out", workshop / "r").exit_code == 0
+    ((recipe, *_),) = calls
+    assert (recipe.optimizer.rate, recipe.name) == (3e-4, "7")
+    result = run("train", workshop / "trial.yaml", "--set", "data.pach=3")
+    assert result.exit_code == 2
+    assert "data.pach: unknown key; did you mean 'patch'" in result.stderr
+
+
+def test_the_schema_needs_no_recipe(run):
+    result = run("train", "--schema")
+    assert result.exit_code == 0
+    assert result.stdout == schema()
+
+
+def test_only_the_first_of_several_processes_speaks(run, workshop, calls, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    result = run("train", workshop / "trial.yaml", "--out", workshop / "r")
+    assert result.exit_code == 0
+    assert result.stdout + result.stderr == ""
+    assert len(calls) == 1
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(run, workshop):
+    args = ("train", workshop / "trial.yaml", "--data", workshop / "data", "--out", workshop / "r")
+    result = run(*args, "--device", "cpu", "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("trial: stereoirr-tiny, 0.34 M parameters trained, loss charbonnier")
+    assert lines[1] == "data: 2 photographs and 0 pairs for weather"
+    assert "from step 0 2 pictures of 32 pixels" in lines[2]
+    assert "s of it for data" in lines[3]
+    assert lines[4].endswith("MiB at most")
+    assert lines[5].startswith("run: 6 steps, about ")
+    assert f"start in {workshop}/r" in lines[5]
+    assert not (workshop / "r").exists()
 
 
 @pytest.mark.parametrize(
@@ -98,13 +155,21 @@ def test_a_run_that_was_stopped_says_how_to_go_on(run, workshop, calls, step, op
 
 @pytest.mark.parametrize(
     ("text", "minutes"),
-    [("90", 90), ("1.5", 1.5), ("1h30m", 90), ("45m", 45), ("45min", 45), ("90s", 1.5)],
+    [
+        ("90", 90),
+        ("1.5", 1.5),
+        ("1h30m", 90),
+        ("45m", 45),
+        ("45min", 45),
+        ("90s", 1.5),
+        ("00:08:30", 8.5),
+    ],
 )
 def test_durations(text, minutes):
     assert verb.parse_duration(text) == timedelta(minutes=minutes)
 
 
-@pytest.mark.parametrize("text", ["", "0", "0m", "soon", "30m1h", "-5", "1h 30m"])
+@pytest.mark.parametrize("text", ["", "0", "0m", "soon", "30m1h", "-5", "1h 30m", "00:60:00"])
 def test_no_durations(text):
     with pytest.raises(ConfigError, match="is no time"):
         verb.parse_duration(text)
@@ -153,4 +218,4 @@ def test_a_run_trains_and_resumes(workshop):
         )
     _, header = load_weights(workshop / "r/weights.safetensors")
     assert (header.model, header.task) == ("stereoirr-tiny", "haze")
-    assert "resuming" in ran.stderr  # Lightning says from which checkpoint it goes on
+    assert "resuming" in ran.stderr

@@ -6,89 +6,77 @@ Unknown keys and values out of range are errors that name the dotted path and th
 from __future__ import annotations
 
 import difflib
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError
 
 from deweather.errors import ConfigError
+from deweather.train.sections import (
+    CharbonnierSection,
+    DataSection,
+    DepthSection,
+    DevSection,
+    DistillationSection,
+    GuardSection,
+    ModelSection,
+    OptimizerSection,
+    ReweightedSection,
+    Section,
+    SsimSection,
+    StagesSection,
+    WeatherSection,
+)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _loss_kind(value: Any) -> Any:
+    """Which loss is meant; the first one needs no name."""
+    if isinstance(value, dict):
+        return value.get("kind", "charbonnier")
+    return getattr(value, "kind", None)
 
 
-class ModelSection(_Section):
-    """Which network is trained."""
-
-    name: str
-    switches: dict[str, Any] = Field(default_factory=dict)
-    weights: str | None = Field(
-        None, description="bundled name or file to start from; null starts at random"
-    )
-
-
-class DataSection(_Section):
-    """What clean scenes it sees; see `deweather.data.SceneBatches`."""
-
-    patch: int = Field(128, ge=16, description="side of the crops, pixels")
-    views: int = Field(16, ge=2, description="pictures in a batch")
-    stereo_share: float = Field(0.5, ge=0, le=1, description="share of stereo batches")
-    layered_share: float = Field(
-        0.5, ge=0, le=1, description="share of stereo cut from photographs"
-    )
-    scales: tuple[float, float] = Field(
-        (0.3, 1.0), description="reduction before cropping, least, most"
-    )
+Loss = Annotated[
+    Annotated[CharbonnierSection, Tag("charbonnier")]
+    | Annotated[StagesSection, Tag("stages")]
+    | Annotated[SsimSection, Tag("ssim")]
+    | Annotated[DistillationSection, Tag("distillation")]
+    | Annotated[ReweightedSection, Tag("reweighted")]
+    | Annotated[DepthSection, Tag("depth")],
+    Discriminator(_loss_kind),
+]
+"""What is minimised, chosen by `kind`."""
 
 
-class WeatherSection(_Section):
-    """What weather is put into them."""
-
-    kind: Literal["haze", "rain"]
-    clear_share: float = Field(0.2, ge=0, le=1, description="share of pictures in clear weather")
-    keep_veil: bool = Field(
-        False,
-        description="rain: take off the streaks alone, leave mist and veil to the haze network",
-    )
-
-
-class LossSection(_Section):
-    """Charbonnier plus weighted frequency L1."""
-
-    charbonnier_eps: float = Field(1e-3, gt=0)
-    frequency_weight: float = Field(0.1, ge=0)
-
-
-class OptimizerSection(_Section):
-    """AdamW with a linear warm-up and a cosine to `final_rate`."""
-
-    rate: float = Field(1e-3, gt=0)
-    final_rate: float = Field(1e-7, ge=0)
-    warmup: int = Field(200, ge=0, description="steps")
-    betas: tuple[float, float] = (0.9, 0.9)
-    weight_decay: float = Field(0.0, ge=0)
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """One training run."""
 
     name: str
     model: ModelSection
     weather: WeatherSection
     data: DataSection = DataSection()
-    loss: LossSection = LossSection()
+    dev: DevSection | None = None
+    loss: Loss = CharbonnierSection()
     optimizer: OptimizerSection = OptimizerSection()
+    guard: GuardSection = GuardSection()
     steps: int = Field(gt=0)
-    checkpoint_every: int = Field(100, gt=0, description="steps; a run resumes at these")
+    checkpoint_every: int = Field(100, gt=0, description="steps")
+    log_every: int = Field(20, gt=0, description="steps")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights")
-    seed: int = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    compile: str | None = Field(None, description="torch.compile's backend, such as inductor")
+    seed: int = Field(0, ge=0, lt=1 << 20)
 
 
-def read_recipe(path: str | Path) -> Recipe:
+def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe from YAML.
+
+    Args:
+        path: the file.
+        changes: `a.b=c` each, set before the recipe is checked; c is read as YAML.
 
     Raises:
         ConfigError: not YAML, an unknown key, or a value out of range; names the dotted path.
@@ -97,26 +85,113 @@ def read_recipe(path: str | Path) -> Recipe:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no keys; see recipes/ for examples.")
+    texts = dict(_split(change) for change in changes)
+    for dotted, text in texts.items():
+        _put(values, dotted, _read_value(dotted, text))
     try:
-        return Recipe(**values)
+        return _check(values, texts)
     except ValidationError as error:
         raise ConfigError(f"{path}: " + "; ".join(map(_say, error.errors()))) from error
 
 
+def _split(change: str) -> tuple[str, str]:
+    dotted, equals, text = change.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise ConfigError(f"--set {change!r}: write KEY=VALUE, such as optimizer.rate=3e-4.")
+    return dotted, text
+
+
+def _read_value(dotted: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {dotted}: {text!r} is not YAML; quote it.") from error
+
+
+def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set a value by its dotted path; sections that are missing or null on the way are made."""
+    *path, last = dotted.split(".")
+    section: Any = values
+    for i, key in enumerate(path):
+        if section.get(key) is None:
+            section[key] = {}
+        section = section[key]
+        if not isinstance(section, dict):
+            where = ".".join(path[: i + 1])
+            raise ConfigError(f"--set {dotted}: {where} is {section!r} and holds no keys.")
+    section[last] = value
+
+
+def _check(values: dict[str, Any], texts: dict[str, str]) -> Recipe:
+    """The recipe; a change that must be a string, though it reads like a number, is one."""
+    try:
+        return Recipe(**values)
+    except ValidationError as error:
+        wrong = {_dotted(p) for p in error.errors() if p["type"] == "string_type"} & texts.keys()
+        if not wrong:
+            raise
+        for dotted in wrong:
+            _put(values, dotted, texts[dotted])
+        return Recipe(**values)
+
+
+def _sections(kind: Any) -> dict[str, type[BaseModel]]:
+    """The sections that an annotation allows, by their tag, or by their name if they have none."""
+    tag = next((m.tag for m in get_args(kind)[1:] if isinstance(m, Tag)), None)
+    if tag is not None:
+        return {tag: get_args(kind)[0]}
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {kind.__name__: kind}
+    return {name: s for part in get_args(kind) for name, s in _sections(part).items()}
+
+
+def _walk(loc: Sequence[Any]) -> tuple[list[str], type[BaseModel]]:
+    """The keys of a problem's place, without the tags of losses, and the section that it is in."""
+    keys: list[str] = []
+    section: type[BaseModel] = Recipe
+    inner: dict[str, type[BaseModel]] = {}
+    for part in loc:
+        if part in inner:
+            section = inner[part]
+        elif part in section.model_fields:
+            keys.append(str(part))
+            field = section.model_fields[part]
+            inner = _sections(field.annotation)
+            if len(inner) == 1:
+                section = next(iter(inner.values()))
+        else:
+            keys.append(str(part))
+    return keys, section
+
+
+def _dotted(problem: Any) -> str:
+    return ".".join(_walk(problem["loc"])[0])
+
+
 def _say(problem: Any) -> str:
     """One line for a pydantic problem, with the nearest valid key for an unknown one."""
-    path = ".".join(str(part) for part in problem["loc"])
+    keys, section = _walk(problem["loc"])
+    path = ".".join(keys)
+    if problem["type"] == "union_tag_invalid":
+        context = problem["ctx"]
+        given, names = context["tag"], context["expected_tags"].replace("'", "").split(", ")
+        near = difflib.get_close_matches(given, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; valid: {', '.join(names)}"
+        return f"{path}.kind: unknown loss {given!r}{hint}"
     if problem["type"] != "extra_forbidden":
-        given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
-        return f"{path}: {problem['msg']}{given}"
-    section: Any = Recipe
-    for part in problem["loc"][:-1]:
-        section = section.model_fields[part].annotation
+        whole = problem["type"] in ("missing", "value_error")  # the message says what is wrong
+        given = "" if whole else f" (given: {problem['input']!r})"
+        return f"{path}: {problem['msg'].removeprefix('Value error, ')}{given}"
     valid = list(section.model_fields)
-    near = difflib.get_close_matches(str(problem["loc"][-1]), valid, n=1)
+    near = difflib.get_close_matches(keys[-1], valid, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; valid keys: {', '.join(valid)}"
     return f"{path}: unknown key{hint}"
+
+
+def schema() -> str:
+    """The JSON schema of recipes, for editors; `recipes/schema.json` is this text."""
+    return json.dumps(Recipe.model_json_schema(), indent=1) + "\n"

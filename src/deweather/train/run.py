@@ -1,243 +1,218 @@
-"""A run: recipe and clean pictures in, `weights.safetensors` out; resumable at every checkpoint.
-
-An epoch is `checkpoint_every` steps. Batches, weather and learning rate are functions of the step,
-and a checkpoint is written at the end of every epoch with optimizer, schedule and averaged weights.
-So a resumed run takes the very steps that the interrupted one would have taken.
-"""
+"""A run: recipe and clean pictures in, `weights.safetensors` out; resumable after any kill."""
 
 from __future__ import annotations
 
 import logging
-import warnings
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer, TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader, Subset
+from lightning.fabric import Fabric
+from lightning.fabric.plugins.precision.amp import MixedPrecision
+from lightning.fabric.strategies.ddp import DDPStrategy
+from lightning.fabric.strategies.strategy import Strategy
 
-from deweather.data import SceneBatches, SceneLibrary
+from deweather.atomic import replacing
 from deweather.errors import ConfigError
-from deweather.metrics import psnr
+from deweather.train.batches import Stream
+from deweather.train.checkpoints import Checkpoints, full_disk_said
+from deweather.train.keeping import Keeper
+from deweather.train.loop import Loop
 from deweather.train.recipe import Recipe
-from deweather.train.task import RestorationTask
-from deweather.weather import Scene
-from deweather.weights.files import save_weights
+from deweather.train.score import Panel
+from deweather.train.sharding import ShardedStrategy
+from deweather.train.sources import Sources, dev_sources, real_sources, training_sources
+from deweather.train.tasks import Task, make_task
 
 logger = logging.getLogger(__name__)
 
-_NOT_OURS = (
-    ".*does not have many workers.*",  # batches are cheap; workers are the caller's choice
-    "Checkpoint directory .* exists and is not empty",  # that is what resuming is
-    ".*LeafSpec.*is deprecated",  # Lightning's own use of torch
-)
-"""Warnings of Lightning that say nothing to the user of a run."""
+_MAY_CHANGE = ("name", "steps", "data.folder", "dev", "guard", "checkpoint_every", "log_every")
+"""What a resumed run may have otherwise than before."""
 
 
-class SceneModule(lightning.LightningDataModule):
-    """Serves the batches of one epoch at a time, by their number in the run."""
+class ScaledGradients(MixedPrecision):
+    """Scales losses so that gradients fit into float16; what runs in it is the task's affair."""
 
-    def __init__(self, batches: SceneBatches, epoch_steps: int, workers: int) -> None:
-        """Take all batches of the run and how many of them are one epoch."""
-        super().__init__()
-        self.batches, self.epoch_steps, self.workers = batches, epoch_steps, workers
+    def __init__(self, accelerator: str) -> None:
+        """Take Lightning's name of the device."""
+        if accelerator == "auto":
+            accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if accelerator == "gpu" else accelerator
+        super().__init__("16-mixed", device)
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """The batches of the current epoch, in order."""
-        assert self.trainer is not None  # Lightning sets it before it asks
-        start = self.trainer.current_epoch * self.epoch_steps
-        part = Subset(self.batches, range(start, min(start + self.epoch_steps, len(self.batches))))
-        return DataLoader(part, batch_size=None, shuffle=False, num_workers=self.workers)
+    def forward_context(self) -> AbstractContextManager[None]:
+        """Leave precisions as they are."""
+        return nullcontext()
 
-    def transfer_batch_to_device(self, batch: Scene, device: torch.device, index: int) -> Scene:
-        """Scenes move themselves."""
-        return batch.to(device)
+    def convert_input(self, data: Any) -> Any:
+        """Leave inputs as they are."""
+        return data
 
-
-class Panels(Callback):
-    """Writes a sheet of degraded, restored and target pictures and their PSNR to TensorBoard."""
-
-    def __init__(self, batches: SceneBatches, every: int) -> None:
-        """Take fixed scenes that the run does not train on (numbers past its end)."""
-        self.batches, self.every = batches, every
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Every `every` epochs: restore the fixed batches with the averaged weights."""
-        if (trainer.current_epoch + 1) % self.every:
-            return
-        scores, sheets = [], []
-        for offset in range(4):
-            index = len(self.batches) + offset
-            scene = self.batches[index].to(pl_module.device)
-            with torch.inference_mode():
-                example = pl_module.example(scene, seed=900_000_000 + offset * 100)
-                restored = pl_module.average.module(example.degraded).image.clamp(0, 1)
-            scores.append((psnr(example.degraded, example.target), psnr(restored, example.target)))
-            rows = [example.degraded, restored, example.target]
-            sheets.append(
-                torch.cat([torch.cat(list(r.flatten(0, 1)[:8]), dim=2) for r in rows], dim=1)
-            )
-        before = torch.cat([s[0] for s in scores]).clamp_max(60)
-        after = torch.cat([s[1] for s in scores]).clamp_max(60)
-        bad = before < 45
-        board = trainer.logger.experiment
-        step = trainer.global_step
-        gain, clear = (after - before)[bad].mean(), after[~bad].mean()
-        board.add_scalar("panel/psnr_gain_in_weather", gain, step)
-        board.add_scalar("panel/psnr_in_clear_air", clear, step)
-        board.add_image("panel/degraded_restored_target", torch.cat(sheets, dim=1).cpu(), step)
-        logger.info("step %d: %+.2f dB in weather, %.2f dB in clear air", step, gain, clear)
+    def convert_output(self, data: Any) -> Any:
+        """Leave losses as they are."""
+        return data
 
 
-class Keep(Callback):
-    """Writes the averaged weights beside every checkpoint, and now and then a copy that stays."""
+@dataclass(frozen=True)
+class Machine:
+    """What a run is done on.
 
-    def __init__(self, out: Path, every: int) -> None:
-        """Take the run's folder and the epochs between copies in `out/snapshots`."""
-        self.out, self.every = out, every
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Write `weights.safetensors`, and every so often `snapshots/STEP.safetensors`."""
-        write_weights(pl_module, self.out / "weights.safetensors")
-        loss = trainer.callback_metrics.get("loss", torch.tensor(float("nan")))
-        steps = pl_module.recipe.steps
-        logger.info("step %d of %d: loss %.4f", trainer.global_step, steps, loss)
-        if (trainer.current_epoch + 1) % self.every == 0:
-            folder = self.out / "snapshots"
-            folder.mkdir(exist_ok=True)
-            write_weights(pl_module, folder / f"{trainer.global_step:07d}.safetensors")
-
-
-def write_weights(task: RestorationTask, path: Path) -> Path:
-    """Write the averaged weights of a task."""
-    model = task.recipe.model
-    save_weights(
-        path,
-        task.average.module,
-        model=model.name,
-        switches=model.switches,
-        task=task.recipe.weather.kind,
-    )
-    return path
-
-
-def claim_folder(out: Path, recipe: Recipe, resume: bool) -> None:
-    """Make the run's folder and note the recipe in it; only its number of steps may change later.
-
-    Raises:
-        ConfigError: `out` is a file, or its checkpoint belongs to another recipe.
+    Attributes:
+        accelerator: Lightning's name of the device: auto, cpu, gpu, mps.
+        devices: how many on this machine; more than one start this very program again for each.
+        nodes: machines, all of which run the same command.
+        sharded: share the parameters out among several devices (FSDP), rather than repeat them (DDP).
+        workers: processes that read and crop pictures; None: none for a CPU, else 8.
     """
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; name a folder for the run.")
-    out.mkdir(parents=True, exist_ok=True)
-    note = out / "recipe.yaml"
-    plan = recipe.model_dump(mode="json")
-    if resume and note.exists():
-        before = yaml.safe_load(note.read_text(encoding="utf-8"))
-        differing = [k for k in plan if k not in ("name", "steps") and plan[k] != before.get(k)]
-        if differing:
-            raise ConfigError(
-                f"{out} holds a run of another recipe (other: {', '.join(differing)}); "
-                "name another folder, or start over with --fresh."
-            )
-    note.write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    workers: int | None = None
+    sharded: bool = False
+
+    def fabric(self, recipe: Recipe) -> Fabric:
+        """The devices, not started."""
+        count = self.devices * self.nodes
+        strategy: str | Strategy = "auto"
+        if count > 1:
+            # A batch of single pictures gives no gradient to what compares two views.
+            ddp = DDPStrategy(find_unused_parameters=True)
+            strategy = ShardedStrategy(count) if self.sharded else ddp
+        # Lightning's own notes (devices found, advice, advertisements) are not this run's.
+        for room in ("fabric", "pytorch"):
+            logging.getLogger(f"lightning.{room}").setLevel(logging.WARNING)
+        return Fabric(
+            accelerator=self.accelerator,
+            strategy=strategy,
+            devices=self.devices,
+            num_nodes=self.nodes,
+            plugins=[ScaledGradients(self.accelerator)] if recipe.precision == "16-mixed" else None,
+        )
+
+    def workers_for(self, fabric: Fabric) -> int:
+        """How many processes read pictures."""
+        if self.workers is not None:
+            return self.workers
+        return 0 if fabric.device.type == "cpu" else 8
 
 
 def train(
     recipe: Recipe,
-    data: str | Path,
+    data: str | Path | None,
     out: str | Path,
     *,
     max_time: timedelta | None = None,
     max_steps: int | None = None,
     resume: bool = True,
-    workers: int = 0,
-    accelerator: str = "auto",
+    machine: Machine | None = None,
     progress: bool = False,
 ) -> Path:
-    """Train by a recipe and return the path of the weights.
+    """Train by a recipe and return the path of the averaged weights.
 
     Args:
         recipe: what to do.
-        data: folder of clean pictures, see `SceneLibrary.read`.
-        out: folder of the run: `last.ckpt`, TensorBoard events, `weights.safetensors`, `snapshots/`.
-        max_time: stop at the first checkpoint after this long (per call, not per run).
-        max_steps: stop at the first checkpoint at or after this step.
-        resume: continue from `out/last.ckpt` if it is there.
-        workers: processes that read and crop pictures.
-        accelerator: Lightning's name of the device: auto, cpu, gpu, mps.
+        data: folder of clean pictures, or what its data sets lie in; None takes the recipe's.
+        out: folder of the run, see `docs/training.md`.
+        max_time: stop at the first step after this long (per call, not per run).
+        max_steps: stop at this step.
+        resume: continue from the checkpoint in `out` if there is one.
+        machine: what to do it on; None: one device, the best there is.
         progress: show a bar.
 
     Raises:
         ConfigError: the recipe does not fit the network or the pictures, or `out` is a file or
             holds the run of another recipe.
+        PictureError: a clean picture cannot be read.
+        TrainingError: it diverged, the disk is full, or all checkpoints are damaged.
         KeyboardInterrupt: it was interrupted; the last checkpoint stays.
     """
-    out = Path(out)
-    d, every = recipe.data, recipe.checkpoint_every
-    task = RestorationTask(recipe)
-    multiple = task.network.needs.multiple
-    if d.patch % multiple:
-        raise ConfigError(
-            f"data.patch = {d.patch}; {recipe.model.name} takes multiples of {multiple}."
-        )
-    checkpoint = out / "last.ckpt"
-    resume = resume and checkpoint.exists()
-    claim_folder(out, recipe, resume)
-    if resume:
-        logger.info("resuming from %s", checkpoint)
-    elif recipe.model.weights is not None:
+    out, machine = Path(out), machine or Machine()
+    deadline = None if max_time is None else time.monotonic() + max_time.total_seconds()
+    checkpoints = Checkpoints(out)
+    resume = resume and bool(checkpoints)
+    # All that can be wrong is found before other processes are started and anything is written.
+    state = checkpoints.read() if resume else None
+    task = make_ready(recipe, resume)
+    sources, real = training_sources(recipe, data), real_sources(recipe, data)
+    panel = make_panel(recipe, sources)
+    check_folder(out, recipe, resume)
+    fabric = machine.fabric(recipe)
+    fabric.launch()
+    if fabric.is_global_zero:
+        claim_folder(out, recipe)
+        if not resume:
+            checkpoints.remove()
+            (out / "best.safetensors").unlink(missing_ok=True)
+    index, count = fabric.global_rank, fabric.world_size
+    stream = Stream(recipe, sources, real, index=index, count=count)
+    loop = Loop(fabric, task, stream, machine.workers_for(fabric))
+    keeper = Keeper(loop, checkpoints, panel)
+    if state is not None:
+        keeper.restore(state)
+        logger.info("resuming from step %d of %s", loop.step, out)
+    keeper.fit(min(recipe.steps, max_steps or recipe.steps), deadline, progress)
+    return keeper.weights
+
+
+def make_ready(recipe: Recipe, resume: bool) -> Task:
+    """The task, started from the weights that the recipe names unless a checkpoint has newer ones.
+
+    Raises:
+        ConfigError: see `make_task`.
+        WeightsError: weights cannot be read or do not fit.
+    """
+    task = make_task(recipe)
+    if not resume and recipe.model.weights is not None:
         task.start_from(recipe.model.weights)
-    batches = SceneBatches(
-        SceneLibrary.read(data),
-        patch=d.patch,
-        views=d.views,
-        stereo_share=d.stereo_share,
-        layered_share=d.layered_share,
-        scales=d.scales,
-        length=recipe.steps,
-        seed=recipe.seed,
-    )
-    steps = min(recipe.steps, max_steps or recipe.steps)
-    # Lightning's own notes (devices found, advice, advertisements) are not this run's.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    callbacks: list[Any] = [
-        Panels(batches, every=max(1, 500 // every)),
-        Keep(out, every=max(1, 1000 // every)),
-        ModelCheckpoint(
-            out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
-        ),
-    ]
-    if max_time is not None:
-        callbacks.append(Timer(max_time, interval="epoch"))
-    if progress:
-        callbacks.append(TQDMProgressBar())
-    trainer = lightning.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        max_epochs=-(-steps // every),
-        reload_dataloaders_every_n_epochs=1,
-        gradient_clip_val=recipe.optimizer.clip,
-        logger=TensorBoardLogger(out, name="", version=""),
-        callbacks=callbacks,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        log_every_n_steps=min(20, every),
-    )
-    with warnings.catch_warnings():
-        for message in _NOT_OURS:
-            warnings.filterwarnings("ignore", message=message)
-        try:
-            trainer.fit(
-                task,
-                datamodule=SceneModule(batches, every, workers),
-                ckpt_path=str(checkpoint) if resume else None,
-            )
-        except SystemExit as stopped:  # what Lightning makes of an interrupt
-            raise KeyboardInterrupt from stopped
-    logger.info("%d of %d steps are done", task.global_step, recipe.steps)
-    return write_weights(task, out / "weights.safetensors")
+    return task
+
+
+def make_panel(recipe: Recipe, sources: Sources) -> Panel:
+    """Batches of the dev set, or else of the training set past the end of the run."""
+    first, count = recipe.steps * recipe.optimizer.accumulate, 4
+    if recipe.dev is not None:
+        sources, first, count = dev_sources(recipe, recipe.dev), 0, recipe.dev.batches
+    stream = Stream(recipe, sources)
+    return Panel([stream[first + i] for i in range(count)])
+
+
+def check_folder(out: Path, recipe: Recipe, resume: bool) -> None:
+    """Raise ConfigError if `out` is a file, or a run of another recipe is to be resumed in it."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder for the run.")
+    note = out / "recipe.yaml"
+    if not resume or not note.exists():
+        return
+    before = Recipe(**yaml.safe_load(note.read_text(encoding="utf-8")))
+    was, now = (flat(r.model_dump(mode="json")) for r in (before, recipe))
+    differing = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
+    fixed = [k for k in differing if not any(f"{k}.".startswith(f"{m}.") for m in _MAY_CHANGE)]
+    if fixed:
+        raise ConfigError(
+            f"{out} holds a run of another recipe (other: {', '.join(fixed)}); "
+            "name another folder, or start over with --fresh."
+        )
+
+
+def claim_folder(out: Path, recipe: Recipe) -> None:
+    """Make the run's folder and note the recipe in it."""
+    out.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    note = out / "recipe.yaml"
+    with full_disk_said(note), replacing(note) as file:
+        file.write(text.encode())
+
+
+def flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = flat(value, f"{before}{key}.") if isinstance(value, dict) else {}
+        out |= inner or {before + key: value}
+    return out

@@ -1,0 +1,143 @@
+"""Numbered batches: what a run sees at a step is a function of the step, on any number of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from deweather.data import PairBatch
+from deweather.errors import ConfigError
+from deweather.train.recipe import Recipe
+from deweather.weather import Scene
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step works on, or one device's part of it.
+
+    Attributes:
+        number: of the batch in the run.
+        seeds: of the weather, one for each sample.
+        source: clean scenes, or pictures that are degraded already, beside their truth.
+        real: (B, V, 3, H, W), pictures without truth, or None.
+    """
+
+    number: int
+    seeds: tuple[int, ...]
+    source: Scene | PairBatch
+    real: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pictures are."""
+        return frames_of(self.source).device
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        real = None if self.real is None else self.real.to(device)
+        return replace(self, source=self.source.to(device), real=real)
+
+    def part(self, index: int, count: int) -> Batch:
+        """One of `count` equal parts of the samples.
+
+        Raises:
+            ConfigError: they cannot be parted equally.
+        """
+        if count == 1:
+            return self
+        own = _share(len(self.seeds), index, count)
+        real = self.real
+        if real is not None:
+            real = real[_share(real.shape[0], index, count)]
+        return Batch(self.number, self.seeds[own], _cut(self.source, own), real)
+
+
+def frames_of(source: Scene | PairBatch) -> Tensor:
+    """The pictures (B, V, 3, H, W) of clean scenes, or the degraded ones of pairs."""
+    return source.frames if isinstance(source, Scene) else source.degraded
+
+
+def _cut(source: Scene | PairBatch, own: slice) -> Scene | PairBatch:
+    """These samples of scenes or pairs."""
+    values = {field.name: getattr(source, field.name) for field in fields(source)}
+    cut: dict[str, Any] = {k: t[own] for k, t in values.items() if isinstance(t, Tensor)}
+    return replace(source, **cut)
+
+
+def _share(samples: int, index: int, count: int) -> slice:
+    """The samples of device `index` of `count`; equal parts, or a mean would weigh them unequally."""
+    if samples % count:
+        raise ConfigError(
+            f"{samples} samples in a batch on {count} devices; set data.views (half of it are "
+            f"pairs) and loss.real_views so that {count} divides them."
+        )
+    size = samples // count
+    return slice(index * size, (index + 1) * size)
+
+
+class Stream(Dataset[Batch]):
+    """All batches of a run by their number, in parts for several devices.
+
+    Args:
+        recipe: its seed and length.
+        sources: scenes or pairs by the number of the batch.
+        real: pictures without truth by the number of the batch, if the loss wants them.
+        index: of this device among `count`.
+        count: devices.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        sources: Dataset[Scene | PairBatch],
+        real: Dataset[PairBatch] | None = None,
+        *,
+        index: int = 0,
+        count: int = 1,
+    ) -> None:
+        """Keep the sources."""
+        self.sources, self.real, self.index, self.count = sources, real, index, count
+        self.seed = recipe.seed
+        self.length = recipe.steps * recipe.optimizer.accumulate
+        data = recipe.data
+        self.seeds_each = max([data.views, *(phase.views for phase in data.phases)])
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> Batch:
+        """Batch `number`, this device's part; numbers past the end are batches, too."""
+        source = self.sources[number]
+        first = (self.seed << 40) + number * self.seeds_each
+        seeds = tuple(range(first, first + frames_of(source).shape[0]))
+        real = None if self.real is None else self.real[number].degraded
+        return Batch(number, seeds, source, real).part(self.index, self.count)
+
+
+class _From(Sampler[int]):
+    """The numbers from `start` to the end, in order."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.numbers = range(start, end)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def batches_from(stream: Stream, start: int, workers: int) -> DataLoader[Batch]:
+    """Load the batches from number `start` on, in order, by `workers` processes (0: this one)."""
+    return DataLoader(
+        stream,
+        batch_size=None,
+        sampler=_From(start, len(stream)),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )

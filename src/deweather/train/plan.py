@@ -1,0 +1,82 @@
+"""A dry run: everything is read and one step taken, nothing is written."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from deweather.train.batches import Stream, frames_of
+from deweather.train.checkpoints import Checkpoints
+from deweather.train.loop import Loop
+from deweather.train.recipe import Recipe
+from deweather.train.run import Machine, check_folder, make_panel, make_ready
+from deweather.train.sources import crops, describe, real_sources, training_sources
+
+
+def dry_run(recipe: Recipe, data: str | Path | None, out: Path, machine: Machine) -> list[str]:
+    """Check recipe, data and memory by one step on one device, and say what a run would do.
+
+    Returns:
+        Lines of text.
+
+    Raises:
+        The errors of `train`, but for those of a run on its way.
+    """
+    checkpoints = Checkpoints(out)
+    check_folder(out, recipe, bool(checkpoints))
+    task = make_ready(recipe, bool(checkpoints))
+    sources, real = training_sources(recipe, data), real_sources(recipe, data)
+    make_panel(recipe, sources)
+    fabric = Machine(machine.accelerator).fabric(recipe)
+    loop = Loop(fabric, task, Stream(recipe, sources, real), 0)
+    batches = loop.batches()
+    loop.advance(batches)  # the first step allocates and tunes
+    begun = time.perf_counter()
+    outcome = loop.advance(batches)
+    seconds = time.perf_counter() - begun
+    assert loop.last is not None  # steps were taken
+    section, trained = (
+        recipe.optimizer,
+        sum(p.numel() for p in task.parameters() if p.requires_grad),
+    )
+    shape = "x".join(map(str, frames_of(loop.last.source).shape))
+    phases = ", ".join(f"from step {s} {v} pictures of {p} pixels" for s, p, v in crops(recipe))
+    state = checkpoints.read()["loop"]["step"] if checkpoints else 0
+    where = f"go on from step {state} in" if checkpoints else "start in"
+    return [
+        f"{recipe.name}: {recipe.model.name}, {trained / 1e6:.2f} M parameters trained, "
+        f"loss {recipe.loss.kind}, {recipe.precision}",
+        f"data: {describe(sources)}",
+        f"batches: {phases}; {section.accumulate} a step; this one {shape}",
+        f"a step: {seconds:.2f} s on {fabric.device.type}, {outcome.waited:.2f} s of it for data; "
+        f"loss {outcome.values['loss']:.4f}",
+        f"memory: {peak_memory(fabric.device)}",
+        f"run: {recipe.steps} steps, about {spoken((recipe.steps - state) * seconds)} from here; "
+        f"would {where} {out}",
+    ]
+
+
+def peak_memory(device: torch.device) -> str:
+    """What was used at most: of the device where it counts that, else by this process."""
+    if device.type == "cuda":
+        most = torch.cuda.max_memory_allocated(device)
+    elif find_spec("resource") is None:
+        return "not counted by this system"
+    else:
+        resource = import_module("resource")
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        most = most if sys.platform == "darwin" else most << 10
+    return f"{most >> 20} MiB at most"
+
+
+def spoken(seconds: float) -> str:
+    """A time such as 3 h 05 min, 12 min or 40 s."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -1,0 +1,187 @@
+"""What a recipe's data section means: clean scenes and data sets become numbered batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from deweather.data import (
+    Curriculum,
+    MixedBatches,
+    PairBatch,
+    PairedBatches,
+    PictureSet,
+    SceneBatches,
+    SceneLibrary,
+    Stage,
+    scene_library,
+)
+from deweather.errors import ConfigError
+from deweather.train.recipe import Recipe
+from deweather.train.sections import DevSection, DistillationSection, SetSection
+from deweather.weather import Scene
+
+Sources = Dataset[Scene | PairBatch]
+
+
+class PhasedScenes(Dataset[Scene]):
+    """Clean scenes in crops that change from phase to phase."""
+
+    def __init__(self, recipe: Recipe, library: SceneLibrary) -> None:
+        """Prepare every phase."""
+        data, accumulate = recipe.data, recipe.optimizer.accumulate
+        self.library = library
+        self.length = recipe.steps * accumulate
+        self.phases = [
+            (
+                start * accumulate,
+                SceneBatches(
+                    library,
+                    patch=patch,
+                    views=views,
+                    stereo_share=data.stereo_share,
+                    layered_share=data.layered_share,
+                    scales=data.scales,
+                    length=self.length,
+                    seed=recipe.seed,
+                ),
+            )
+            for start, patch, views in crops(recipe)
+        ]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> Scene:
+        """Batch `number`; numbers past the end are batches, too."""
+        return next(batches for start, batches in reversed(self.phases) if number >= start)[number]
+
+
+def crops(recipe: Recipe) -> list[tuple[int, int, int]]:
+    """First step, side of the crops in pixels and pictures in a batch of every phase."""
+    data = recipe.data
+    return [(0, data.patch, data.views), *((p.start, p.patch, p.views) for p in data.phases)]
+
+
+def curriculum(recipe: Recipe, views: int) -> Curriculum:
+    """The phases for samples of so many views each."""
+    phases = crops(recipe)
+    ends = [start * recipe.optimizer.accumulate for start, _, _ in phases[1:]]
+    return Curriculum(
+        tuple(
+            Stage(patch, max(1, pictures // views), end)
+            for (_, patch, pictures), end in zip(phases, [*ends, None], strict=True)
+        )
+    )
+
+
+def training_sources(recipe: Recipe, folder: str | Path | None) -> Sources:
+    """The batches that a recipe trains on.
+
+    Args:
+        recipe: what is trained.
+        folder: of clean pictures, or what the folders of data sets are below; None takes the
+            recipe's.
+
+    Raises:
+        ConfigError: no folder is named, or nothing in it fits.
+        PictureError: a clean picture cannot be read.
+        PairError: pictures lack their partners.
+    """
+    root = recipe.data.folder if folder is None else Path(folder)
+    if not recipe.data.sets:
+        if root is None:
+            raise ConfigError("no pictures: give --data DIR, or data.folder in the recipe.")
+        return PhasedScenes(recipe, SceneLibrary.read(root))
+    sets = [(open_set(recipe, s, root), s.weight) for s in recipe.data.sets]
+    if len(sets) == 1:
+        return sets[0][0]
+    length = recipe.steps * recipe.optimizer.accumulate
+    return MixedBatches(sets, length=length, seed=recipe.seed)
+
+
+def open_set(recipe: Recipe, section: SetSection, root: Path | None) -> Sources:
+    """The batches of one data set; raises as `training_sources`."""
+    folder = section.folder if root is None else root / section.folder
+    pictures = PictureSet.find(folder, section.layout, section.split)
+    if section.singles:
+        pictures = pictures.singles()
+    if not pictures.layout.has("degraded"):
+        return PhasedScenes(recipe, scene_library(pictures))
+    if not pictures.layout.has("clean"):
+        raise ConfigError(
+            f"{folder}: layout {section.layout!r} has no truth to train on; "
+            "name the folder in loss.real of a distillation."
+        )
+    return _paired(recipe, pictures, mirror=section.mirror, turns=section.quarter_turns)
+
+
+def _paired(
+    recipe: Recipe, pictures: PictureSet, *, mirror: bool = True, turns: bool = False
+) -> PairedBatches:
+    return PairedBatches(
+        pictures,
+        curriculum=curriculum(recipe, pictures.samples[0].views),
+        mirror=mirror,
+        quarter_turns=turns,
+        length=recipe.steps * recipe.optimizer.accumulate,
+        seed=recipe.seed,
+    )
+
+
+def dev_sources(recipe: Recipe, section: DevSection) -> Sources:
+    """The batches that weights are chosen by; raises as `training_sources`.
+
+    Where there are pairs alone, or photographs alone, only these are scored.
+    """
+    if section.layout is None:
+        library, shares = SceneLibrary.read(section.folder), {}
+        if not library.photos:
+            shares = {"stereo_share": 1.0, "layered_share": 0.0}
+        elif not library.pairs:
+            shares = {"stereo_share": 0.0}
+        data = recipe.data.model_copy(update=shares)
+        return PhasedScenes(recipe.model_copy(update={"data": data}), library)
+    whole = SetSection(folder=section.folder, layout=section.layout, mirror=False)
+    return open_set(recipe, whole, None)
+
+
+def real_sources(recipe: Recipe, folder: str | Path | None) -> PairedBatches | None:
+    """The pictures without truth that a distillation wants, else None.
+
+    Args:
+        recipe: what is trained.
+        folder: what the real pictures lie in; None takes the recipe's.
+
+    Raises:
+        ConfigError: nothing in the folder fits.
+        PairError: pictures lack their partners.
+    """
+    loss = recipe.loss
+    if not isinstance(loss, DistillationSection):
+        return None
+    root = recipe.data.folder if folder is None else Path(folder)
+    place = loss.real if root is None else root / loss.real
+    pictures = PictureSet.find(place, loss.real_layout)
+    views = pictures.samples[0].views
+    if loss.real_views < views:
+        raise ConfigError(f"loss.real_views = {loss.real_views}; give {views} or more.")
+    return PairedBatches(
+        pictures,
+        curriculum=Curriculum.constant(recipe.data.patch, loss.real_views // views),
+        length=recipe.steps * recipe.optimizer.accumulate,
+        seed=recipe.seed,
+    )
+
+
+def describe(sources: Sources) -> str:
+    """What is there, in words."""
+    if isinstance(sources, MixedBatches):
+        parts = zip(sources.sets, sources.shares, strict=True)
+        return "; ".join(f"{describe(batches)} ({share:.0%})" for batches, share in parts)
+    if isinstance(sources, PairedBatches):
+        return f"{len(sources.pictures)} samples of layout {sources.pictures.layout.name}"
+    assert isinstance(sources, PhasedScenes)  # there is nothing else
+    photos, pairs = len(sources.library.photos), len(sources.library.pairs)
+    return f"{photos} photographs and {pairs} pairs for weather"

@@ -1,0 +1,125 @@
+"""What a recipe's data section means."""
+
+import pytest
+import torch
+
+from deweather.data import PairBatch, PairedBatches
+from deweather.errors import ConfigError, UnknownNameError
+from deweather.train.batches import Stream, batches_from
+from deweather.train.run import train
+from deweather.train.score import Panel
+from deweather.train.sources import dev_sources, real_sources, training_sources
+from deweather.train.tasks import make_task
+from deweather.weather import Scene
+
+from .make import CPU, recipe, save_picture
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """Data sets of several layouts, side by side."""
+    root = tmp_path_factory.mktemp("shelf")
+    for i in range(3):
+        save_picture(root / f"pairs/input/{i}.png", i)
+        save_picture(root / f"pairs/target/{i}.png", 10 + i)
+        for side in ("left", "right"):
+            save_picture(root / f"real/{side}/{i}.png", 20 + i)
+        save_picture(root / f"clear/{i}.png", 30 + i)
+    return root
+
+
+def streams(plan, folder):
+    return Stream(plan, training_sources(plan, folder), real_sources(plan, folder))
+
+
+def test_phases_change_crops_at_their_steps(pictures):
+    phases = [{"start": 2, "patch": 16, "views": 8}, {"start": 3, "patch": 24, "views": 2}]
+    plan = recipe(steps=4, optimizer={"accumulate": 2}, data={"stereo_share": 0, "phases": phases})
+    stream = streams(plan, pictures)
+    shapes = [tuple(stream[k].source.frames.shape) for k in range(8)]
+    expected = [(4, 1, 3, 32, 32)] * 4 + [(8, 1, 3, 16, 16)] * 2 + [(2, 1, 3, 24, 24)] * 2
+    assert shapes == expected
+    assert stream[1].seeds == (8, 9, 10, 11)
+
+
+def test_batches_from_a_number_on_are_those_of_the_whole_run(pictures):
+    stream = streams(recipe(steps=5), pictures)
+    late = list(batches_from(stream, 3, workers=0))
+    assert [batch.number for batch in late] == [3, 4]
+    assert torch.equal(late[0].source.frames, stream[3].source.frames)
+
+
+def test_workers_read_the_same_batches_in_order(pictures):
+    stream = streams(recipe(steps=3), pictures)
+    read = list(batches_from(stream, 0, workers=2))
+    assert [batch.number for batch in read] == [0, 1, 2]
+    for batch, again in zip(read, (stream[k] for k in range(3)), strict=True):
+        assert torch.equal(batch.source.frames, again.source.frames)
+
+
+def a_set(folder, layout, **more):
+    return {"folder": folder, "layout": layout, **more}
+
+
+def test_a_set_of_pairs_is_trained_on_as_it_is(shelf, tmp_path):
+    plan = recipe(data={"sets": [a_set("pairs", "paired")], "views": 2}, kind="haze")
+    batch = streams(plan, shelf)[0]
+    assert isinstance(batch.source, PairBatch)
+    assert batch.source.degraded.shape == (2, 1, 3, 32, 32)
+    example = make_task(plan).example(batch)
+    assert example.degraded is batch.source.degraded
+    assert example.target is batch.source.clean
+    train(plan, shelf, tmp_path / "run", machine=CPU, max_steps=1)
+
+
+def test_sets_are_mixed_by_their_weights(shelf):
+    both = [a_set("pairs", "paired", weight=3), a_set("clear", "clear")]
+    plan = recipe(steps=60, data={"sets": both, "views": 2, "stereo_share": 0})
+    stream = streams(plan, shelf)
+    scenes = [isinstance(stream[k].source, Scene) for k in range(60)]
+    assert 5 < sum(scenes) < 25
+
+
+def test_real_pictures_come_beside_the_pairs(shelf, pictures):
+    loss = {"kind": "distillation", "teacher": "t", "real": str(shelf / "real"), "real_views": 4}
+    plan = recipe("apanet-tiny", loss=loss)
+    batch = streams(plan, pictures)[1]
+    assert batch.real.shape == (2, 2, 3, 32, 32)
+    single = recipe("apanet-tiny", loss=loss | {"real": "clear", "real_layout": "real"})
+    assert isinstance(real_sources(single, shelf), PairedBatches)
+    assert real_sources(single, shelf)[0].degraded.shape == (4, 1, 3, 32, 32)
+    few = recipe("apanet-tiny", loss=loss | {"real_views": 1})
+    with pytest.raises(ConfigError, match="real_views = 1; give 2"):
+        real_sources(few, None)
+
+
+@pytest.mark.parametrize(
+    ("sets", "kind", "said"),
+    [
+        ([a_set("pairs", "pared")], UnknownNameError, "pared"),
+        ([a_set("gone", "paired")], ConfigError, "does not exist"),
+        ([a_set("real", "real-stereo")], ConfigError, "no truth to train on"),
+        ([a_set("pairs", "rainkitti2012")], ConfigError, "Looked for"),
+    ],
+)
+def test_what_does_not_fit_is_said(shelf, sets, kind, said):
+    with pytest.raises(kind, match=said):
+        training_sources(recipe(data={"sets": sets}), shelf)
+
+
+def test_a_dev_set_of_pairs_is_scored_as_it_is(shelf):
+    plan = recipe(dev={"folder": str(shelf / "pairs"), "layout": "paired", "batches": 2})
+    stream = Stream(plan, dev_sources(plan, plan.dev))
+    task = make_task(plan)
+    panel = Panel([stream[0], stream[1]])
+    scores = panel.score(task, task.network, torch.device("cpu"))
+    assert scores["psnr_before"] < 45
+    assert scores["psnr_gain_in_weather"] == pytest.approx(scores["psnr"] - scores["psnr_before"])
+    assert panel.sheet.shape[0] == 3
+    assert scores == panel.score(task, task.network, torch.device("cpu"))
+
+
+def test_the_weather_of_a_panel_is_that_of_no_step(pictures):
+    plan = recipe()
+    batch = streams(plan, pictures)[0]
+    assert not set(Panel([batch]).batches[0].seeds) & set(batch.seeds)

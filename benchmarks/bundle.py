@@ -1,7 +1,11 @@
 """Puts the weights of a run into the package: half precision, with a card.
 
     python benchmarks/bundle.py RUN/weights.safetensors NAME --training "how long, on what" \
-        --commit HASH --recipe recipes/NAME.yaml [--switch pool_window=80]
+        --commit HASH --recipe recipes/NAME.yaml [--switch pool_window=80] [--blend FILE 0.6]
+
+`--blend` takes the weighted mean with the weights that a run started from, here 0.6 of FILE and 0.4 of
+the run's: what a later part of a training gains on its own pictures then costs less on others
+(Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
 
 The scores on the card come from benchmarks/results/quality.json; run `quality.py` after bundling, and
 this once more with the same arguments.
@@ -40,7 +44,7 @@ LIMITS = {
         "Blue sky behind thick haze comes back grey: nothing in the picture tells its colour.",
         "Judges the whole scene at about 0.25 megapixels; thin objects before fog keep a halo.",
         "Orange dust and other strongly coloured air is not recognised.",
-        "A flat grey surface (calm sea, a low sun in smog) may be taken for thick air and blackened.",
+        "A flat grey surface (calm sea, a low sun in smog) may be taken for thick air and darkened.",
     ],
     "rain": [
         "Trained on simulated rain only; real rain that is blurred or splashes stays in part.",
@@ -83,12 +87,17 @@ def main() -> None:
     parser.add_argument("--commit", required=True)
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--switch", action="append", default=[])
+    parser.add_argument("--blend", nargs=2, metavar=("FILE", "SHARE"))
     args = parser.parse_args()
     network, header = load_weights(args.weights)
     switches = {**header.switches, **dict(s.split("=", 1) for s in args.switch)}
     switches = {k: yaml.safe_load(str(v)) for k, v in switches.items()}
     bundled = create_model(header.model, **switches)
-    bundled.load_state_dict(network.state_dict())
+    state = network.state_dict()
+    if args.blend is not None:
+        other, share = load_weights(args.blend[0])[0].state_dict(), float(args.blend[1])
+        state = {key: torch.lerp(value, other[key], share) for key, value in state.items()}
+    bundled.load_state_dict(state)
     path = BUNDLED / f"{args.name}.safetensors"
     save_weights(
         path, bundled, model=header.model, switches=switches, task=header.task, dtype=torch.float16

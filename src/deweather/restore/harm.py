@@ -32,7 +32,8 @@ WET = 0.4
 
 BLACKENED = (0.02, 0.05)
 """Share of all pixels that a haze network turns from grey to black, up to which its change is kept and
-from which it is dropped."""
+from which it is dropped. The price: 3 of 60 hazy training scenes, which the network knows by heart and
+does turn black where they are, are left alone, too; of unseen scenes none was."""
 
 _GREY, _BLACK = 0.2, 0.06  # brightest channel, sRGB
 _BLOCK = 32  # pixels

@@ -98,6 +98,8 @@ def results_page() -> str:
         ),
         "\n" + speed_summary(speed),
     ]  # fmt: skip
+    if (RESULTS / "networks.json").exists():
+        parts += network_costs()
     tiles = read("tiles")
     parts += [
         "\n## Tiles\n",
@@ -111,6 +113,29 @@ def results_page() -> str:
         robustness(),
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
+
+
+def network_costs() -> list[str]:
+    """Time and memory of the networks in their published sizes."""
+    networks = read("networks")
+    rows = [
+        [c["network"], f"{c['parameters'] / 1e6:.2f}", f"{c['gflop']:.1f}", c["units"],
+         c["authors_units"], c["mark"], round(c["peak_bytes"] / 2**20),
+         round(c["straightforward_bytes"] / 2**20),
+         f"{c['peak_bytes'] / c['straightforward_bytes']:.0%}",
+         *((c["cuda"] or {}).get(k) for k in ("float32", "bfloat16", "compiled"))]
+        for c in networks["cases"]
+    ]  # fmt: skip
+    head = ["network", "M parameters", "GFLOP", "units", "authors' code", "mark", "peak MiB",
+            "straightforward MiB", "share", "CUDA ms", "bfloat16 ms", "compiled ms"]  # fmt: skip
+    return [
+        "\n## Networks\n",
+        f"The published sizes at 256x256, of stereo networks a pair, on {networks['threads']} CPU "
+        "threads. A unit is the time of a 3x3 convolution of 64 to 64 channels on 256x256 pixels in "
+        "the same run. Memory is what a process takes at 512x512 beyond the loaded network, and what "
+        "it takes if every layer is evaluated as it is defined. Made by `benchmarks/networks.py`.\n",
+        table(head, rows),
+    ]
 
 
 def speed_summary(speed: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deweather.errors import ConfigError, FramesError, UnknownNameError
 from deweather.models import create_model
 from deweather.models.dcmpnet import DCMPNetDepth
-from deweather.restore.sizes import mirrored, padded_forward, padded_size
+from deweather.restore.sizes import padded, padded_forward
 from deweather.weights.authors import dcmpnet as authors
 from tests.formula import image, noise
 from tests.graphs import PictureOnly
@@ -96,7 +96,7 @@ def test_dehazing_gives_the_authors_numbers(case, dtype, tolerance):
     frames = pictures(case).to(dtype)
     h, w = frames.shape[-2:]
     with torch.inference_mode():
-        out = network(mirrored(frames, padded_size(h, w, network.needs)))
+        out = network(padded(frames, network.needs))
     restored = out.image[..., :h, :w]
     found = {
         "dehazed": 2 * restored - 1,
@@ -122,7 +122,6 @@ def test_every_tensor_of_the_authors_has_its_place(kind):
         state = {k: torch.empty(shape) for k, shape in GOLDEN["manifests"][kind].items()}
         theirs = authors.translate(state)
         ours = authors.build(state, as_released=True).state_dict()
-    assert authors.recognises(state)
     assert {k: v.shape for k, v in theirs.items()} == {k: v.shape for k, v in ours.items()}
     counted = [p for k, p in state.items() if "running" not in k and p.shape != (64, 64, 2)]
     assert sum(p.numel() for p in counted if p.ndim) == PUBLISHED_PARAMETERS[kind]

@@ -25,7 +25,6 @@ from tests.graphs import PictureOnly
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("kanet.json").read_text())
 MANIFEST = {key: tuple(shape) for key, shape in GOLDEN["manifest"].items()}
-FOURIER = {authors.FREQUENCIES: (512, 64), authors.PHASES: (512,)}
 PUBLISHED_PARAMETERS = 55_657_426
 PUBLISHED_UNUSED = 296_667
 PUBLISHED_BUFFERS = 13_454
@@ -54,7 +53,7 @@ def value(key, shape, seed):
 
 def filled(seed):
     """The published network with the formula's weights, in float64."""
-    state = {k: value(k, shape, seed) for k, shape in (MANIFEST | FOURIER).items()}
+    state = {k: value(k, shape, seed) for k, shape in (MANIFEST | authors.FOURIER).items()}
     with torch.device("meta"):
         network = authors.build(state, as_released=True)
     network.load_state_dict(authors.translate(state), assign=True)
@@ -109,11 +108,12 @@ def test_the_authors_numbers(case):
 
 
 def test_every_key_of_the_authors_has_its_place():
-    state = {k: torch.empty(shape, device="meta") for k, shape in MANIFEST.items()}
+    everything = MANIFEST | authors.FOURIER
+    state = {k: torch.empty(shape, device="meta") for k, shape in everything.items()}
     found = {k: tuple(t.shape) for k, t in authors.translate(state).items()}
     assert found == {k: tuple(t.shape) for k, t in on_meta("kanet").state_dict().items()}
     unused = {k for k in MANIFEST if any(p.fullmatch(k) for p in authors.UNUSED)}
-    assert len(found) == len(MANIFEST) - len(unused) + len(FOURIER)
+    assert len(found) == len(everything) - len(unused)
     assert sum(math.prod(MANIFEST[k]) for k in unused) == PUBLISHED_UNUSED
 
 
@@ -142,22 +142,6 @@ def test_other_keys_are_handed_back(key):
     assert authors.translate({key: tensor})[f"?{key}"] is tensor
 
 
-def test_keys_are_recognised():
-    assert authors.recognises(MANIFEST)
-    assert not authors.recognises(k for k in MANIFEST if not k.startswith("block."))
-
-
-def test_fourier_features_that_are_not_given_are_those_of_the_seed():
-    half = {"clean.conv2d.bias": torch.zeros(3, dtype=torch.float16)}
-    found = authors.translate(half)
-    fresh = create_model("kanet-tiny", widths=(8, 8, 8, 512), heads=(1, 1, 1, 1)).state_dict()
-    for key in ("removal.fourier.frequencies", "removal.fourier.phases"):
-        assert found[key].dtype == torch.float16
-        assert torch.equal(found[key], fresh[key].half())
-    given = {authors.FREQUENCIES: torch.ones(512, 64), authors.PHASES: torch.ones(512)}
-    assert authors.translate(half | given)["removal.fourier.phases"] is given[authors.PHASES]
-
-
 def test_a_network_for_the_authors_weights_keeps_its_features():
     with torch.device("meta"):
         assert authors.build({}, as_released=True).config.redraw_fourier is False
@@ -167,7 +151,7 @@ def test_a_network_for_the_authors_weights_keeps_its_features():
 def test_published_size():
     network = on_meta("kanet")
     assert sum(p.numel() for p in network.parameters()) == PUBLISHED_PARAMETERS - PUBLISHED_UNUSED
-    features = sum(math.prod(shape) for shape in FOURIER.values())
+    features = sum(math.prod(shape) for shape in authors.FOURIER.values())
     assert sum(b.numel() for b in network.buffers()) == PUBLISHED_BUFFERS + features
 
 

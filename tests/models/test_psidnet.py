@@ -107,12 +107,6 @@ def test_keys_of_nothing_are_handed_back_as_unknown():
     assert sorted(translated) == sorted(f"?{key}" for key in alien)
 
 
-def test_its_checkpoints_are_recognised():
-    assert authors.recognises(MANIFEST)
-    assert not authors.recognises(on_meta("psidnet").state_dict())
-    assert not authors.recognises([])
-
-
 def test_published_size():
     assert parameters(on_meta("psidnet")) == PUBLISHED_PARAMETERS - UNUSED_PARAMETERS
 

@@ -2,11 +2,13 @@
 
 import math
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deweather.nn.row_attention import row_attention
+from deweather.nn import row_attention as module
+from deweather.nn.row_attention import one_way_row_attention, row_attention
 
 
 def explicit(query, key, value):
@@ -62,3 +64,22 @@ def test_rows_do_not_see_each_other():
     a, b = row_attention(x, x, x), row_attention(y, y, y)
     same = [torch.equal(a[:, :, i], b[:, :, i]) for i in range(6)]
     assert same == [True, True, True, True, False, True]
+
+
+@pytest.mark.parametrize("gradients", [True, False], ids=["fused", "products"])
+@pytest.mark.parametrize("spread", [1.0, 40.0], ids=["plain", "steep"])
+@pytest.mark.parametrize("width", [1, 9, 64, 130])
+def test_one_way_against_the_equations(width, spread, gradients, monkeypatch):
+    """Both ways of evaluation, with scores that exponentials can take and with others (up to 3000)."""
+    monkeypatch.setattr(module, "_SCORES", 2 * width**2)  # two rows at a time, of six
+    draws = torch.Generator().manual_seed(0)
+    left, right, left_value, right_value = (
+        factor * torch.randn(2, 3, width, 4, dtype=torch.float64, generator=draws)
+        for factor in (spread, spread, 1, 1)
+    )
+    scores = torch.einsum("bhic,bhjc->bhij", left, right) / 2
+    scores = scores.masked_fill(torch.ones(width, width).triu(1).bool(), -math.inf)
+    with torch.set_grad_enabled(gradients):
+        to_left, to_right = one_way_row_attention(left, right, left_value, right_value)
+    torch.testing.assert_close(to_left, scores.softmax(3) @ right_value, rtol=0, atol=1e-11)
+    torch.testing.assert_close(to_right, scores.softmax(2).mT @ left_value, rtol=0, atol=1e-11)

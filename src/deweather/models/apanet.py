@@ -11,8 +11,9 @@ What differs here:
 
 - The bias of the norm before external attention is gone (4,736 parameters; 8.01 M remain): it moves
   all scores of a memory slot alike, which the softmax over pixels cancels exactly.
-- No map of row correspondences is ever stored, and of external attention one map instead of three.
-  Where no gradients are wanted, blocks work in horizontal strips that stay in the cache.
+- No map of row correspondences is ever stored whole. Where no gradients are wanted, blocks overwrite
+  their map in horizontal strips that stay in the cache, and the weights of external attention are
+  those of one picture at a time.
 - `as_released` chooses between the released behaviour and the corrected one, which is the default for
   new training. It changes one thing, which can be set on its own, too:
 
@@ -40,11 +41,12 @@ from torch import Tensor, nn
 
 from deweather.errors import ConfigError
 from deweather.models.base import Needs, Network, Restoration, check_least, check_levels
+from deweather.nn.external_attention import ExternalAttention
+from deweather.nn.memory import keep_freed_memory
+from deweather.nn.pointwise import Pointwise
+from deweather.nn.row_attention import one_way_row_attention
+from deweather.nn.strips import split_rows
 from deweather.nn.transformer import grid, planes
-
-_STRIP = {"cpu": 1 << 19, "other": 1 << 27}
-"""Numbers of a feature map that are worked on at once when nothing is kept for gradients: on a CPU what
-its cache holds, elsewhere what keeps the device busy."""
 
 
 @dataclass(frozen=True)
@@ -92,61 +94,6 @@ class APANetConfig:
         return 1e9 if self.as_released else 1e-9
 
 
-class ExternalAttention(nn.Module):
-    """Attention of pixels to a small learned memory instead of to each other (arXiv 2105.02358).
-
-    The weights of each slot are a softmax over all pixels, then divided by their sum over the slots.
-    Residual, on normalised tokens; the zero-initialised scale makes a new one the identity.
-
-    Args:
-        channels: C of the tokens.
-        slots: S, entries of the memory.
-        epsilon: added to the sum over the slots.
-    """
-
-    def __init__(self, channels: int, slots: int, epsilon: float) -> None:
-        """Take the channels, the slots and the term that is added to their sum."""
-        super().__init__()
-        self.epsilon = epsilon
-        self.norm = nn.LayerNorm(channels, bias=False)
-        self.keys = nn.Parameter(0.001 * torch.randn(slots, channels))
-        self.values = nn.Parameter(0.001 * torch.randn(channels, slots))
-        self.scale = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
-        """Read the memory: (N, H, W, C) -> (N, H, W, C); overwrites x if `rows` are given.
-
-        Args:
-            x: tokens.
-            rows: how many rows to work on at once, where no gradients are wanted; None is all.
-        """
-        strips = [x] if rows is None else torch.split(x, rows, dim=1)
-        peaks, risen = [], []
-        for strip in strips:
-            scores = F.linear(self.norm(strip), self.keys)
-            peaks.append(scores.detach().amax((1, 2), keepdim=True))
-            # The one map of H W S numbers. What else the softmax does is done to the memory below.
-            risen.append((scores - peaks[-1]).exp_())
-        highest = torch.stack(peaks).amax(0)
-        lowered = [(peak - highest).exp() for peak in peaks]
-        total = torch.stack(
-            [low * up.sum((1, 2), keepdim=True) for low, up in zip(lowered, risen, strict=True)]
-        ).sum(0)
-        for strip, low, up in zip(strips, lowered, risen, strict=True):
-            read = self._read(up, (low / total).flatten(1))
-            if rows is None:
-                return torch.addcmul(x, self.scale, read)
-            strip.addcmul_(self.scale, read)
-        return x
-
-    def _read(self, risen: Tensor, factors: Tensor) -> Tensor:
-        """What weights (N, H, W, S), but for a factor per slot (N, S), read: (N, H, W, C)."""
-        values = factors[:, :, None] * self.values.T
-        sums = torch.matmul(risen.flatten(1, 2), factors[:, :, None])
-        read = torch.matmul(risen.flatten(1, 2), values) / (self.epsilon + sums)
-        return read.view(*risen.shape[:3], -1)
-
-
 class GatedMLP(nn.Module):
     """Doubles the channels, mixes 3x3 pixels in each, and gates one half by the GELU of the other.
 
@@ -158,15 +105,36 @@ class GatedMLP(nn.Module):
         super().__init__()
         hidden = 2 * channels
         self.norm = nn.LayerNorm(channels)
-        self.expand = nn.Linear(channels, hidden)
+        self.expand = Pointwise(channels, hidden)
         self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.project = nn.Linear(channels, channels)
+        self.project = Pointwise(channels, channels)
         self.scale = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine tokens: (N, H, W, C) -> (N, H, W, C)."""
-        gate, value = grid(self.depthwise(planes(self.expand(self.norm(x))))).chunk(2, dim=-1)
-        return torch.addcmul(x, self.scale, self.project(F.gelu(gate) * value))
+        return torch.addcmul(x, self.scale, self._gated(self._mixed(x)))
+
+    def in_place(self, x: Tensor) -> None:
+        """Do the same to x (N, H, W, C), in strips."""
+        for picture in torch.split(x, 1):
+            above = below = picture[:, :0]
+            strips = split_rows(picture)
+            for strip, after in zip(strips, [*strips[1:], below], strict=True):
+                # The convolution reaches one row into the neighbours, of which the upper is no more.
+                mixed = self._mixed(torch.cat([above, strip, after[:, :1]], dim=1))
+                first = above.shape[1]
+                above = strip[:, -1:].clone()
+                change = self._gated(mixed[:, first : first + strip.shape[1]])
+                strip.addcmul_(self.scale, change)
+
+    def _mixed(self, x: Tensor) -> Tensor:
+        """(N, H, W, C) -> (N, H, W, 2C)."""
+        return grid(self.depthwise(planes(self.expand(self.norm(x)))))
+
+    def _gated(self, mixed: Tensor) -> Tensor:
+        """(N, H, W, 2C) -> (N, H, W, C)."""
+        gate, value = mixed.chunk(2, dim=-1)
+        return self.project(F.gelu(gate) * value)
 
 
 class ViewHead(nn.Module):
@@ -176,31 +144,13 @@ class ViewHead(nn.Module):
         """Take the channels of the tokens."""
         super().__init__()
         self.norm = nn.LayerNorm(channels, eps=1e-6)
-        self.query = nn.Linear(channels, channels)
-        self.value = nn.Linear(channels, channels)
+        self.query = Pointwise(channels, channels)
+        self.value = Pointwise(channels, channels)
         self.scale = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Queries and values, (B, H, W, C) each, of tokens (B, H, W, C)."""
         return self.query(self.norm(x)), self.value(x)
-
-
-def read_up_to(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention along rows, in which column i sees the columns j <= i; (B, H, W, C) each.
-
-    Rows play the part of attention heads, so the fused kernel never stores (B, H, W, W).
-    """
-    width = query.shape[2]
-    if query.device.type != "cpu" or torch.compiler.is_compiling() or width < 128:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=True)
-    # Kernels for CPUs compute what a causal mask hides. Quarters of the columns leave out most of it.
-    seen = torch.ones(width, width, dtype=torch.bool).tril()
-    parts = []
-    for i in range(0, width, -(-width // 4)):
-        j = i + -(-width // 4)
-        q, k, v, mask = query[:, :, i:j], key[:, :, :j], value[:, :, :j], seen[i:j, :j]
-        parts.append(F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
-    return torch.cat(parts, dim=2)
 
 
 class Stereo(nn.Module):
@@ -215,16 +165,25 @@ class Stereo(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Exchange between views: (2B, H, W, C), all left ones first, same out."""
         left, right = x.chunk(2)
-        (q_left, v_left), (q_right, v_right) = self.left(left), self.right(right)
-        to_left = read_up_to(q_left, q_right, v_right)
-        # Right column j sees left columns i >= j; in mirrored rows these come first.
-        to_right = read_up_to(q_right.flip(2), q_left.flip(2), v_left.flip(2)).flip(2)
+        to_left, to_right = self._read(left, right)
         return torch.cat(
             [
                 torch.addcmul(left, self.left.scale, to_left),
                 torch.addcmul(right, self.right.scale, to_right),
             ]
         )
+
+    def in_place(self, x: Tensor) -> None:
+        """Do the same to x (2B, H, W, C), in strips."""
+        views = x.chunk(2)
+        for left, right in zip(*map(split_rows, views), strict=True):
+            to_left, to_right = self._read(left, right)
+            left.addcmul_(self.left.scale, to_left)
+            right.addcmul_(self.right.scale, to_right)
+
+    def _read(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        (q_left, v_left), (q_right, v_right) = self.left(left), self.right(right)
+        return one_way_row_attention(q_left, q_right, v_left, v_right)
 
 
 class Block(nn.Module):
@@ -237,35 +196,19 @@ class Block(nn.Module):
         self.mlp = GatedMLP(channels)
         self.stereo = Stereo(channels) if stereo else None
 
-    def forward(self, x: Tensor, *, pair: bool) -> Tensor:
+    def forward(self, x: Tensor, *, pair: bool, scratch: Tensor | None = None) -> Tensor:
         """Refine tokens (N, H, W, C) -> (N, H, W, C); of a pair, all left views come first.
 
-        Where no gradients are wanted, it may work in strips and overwrite x.
+        With `scratch`, see `ExternalAttention.in_place`, x is overwritten; gradients want none.
         """
-        exchange = self.stereo if self.stereo is not None and pair else nn.Identity()
-        rows = strip_rows(x)
-        if rows is None:
-            return exchange(self.mlp(self.memory(x)))
-        x = self.memory(x, rows)
-        height = x.shape[1]
-        above = x[:, :0]
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            # The convolution reaches one row into the neighbours, of which the upper one is no more.
-            strip = torch.cat([above, x[:, top : bottom + 1]], dim=1)
-            first = above.shape[1]
-            above = x[:, bottom - 1 : bottom].clone()
-            x[:, top:bottom] = exchange(self.mlp(strip)[:, first : first + bottom - top])
+        if scratch is None:
+            x = self.mlp(self.memory(x))
+            return self.stereo(x) if self.stereo is not None and pair else x
+        self.memory.in_place(x, scratch)
+        self.mlp.in_place(x)
+        if self.stereo is not None and pair:
+            self.stereo.in_place(x)
         return x
-
-
-def strip_rows(x: Tensor) -> int | None:
-    """How many rows of tokens (N, H, W, C) to work on at once; None is all."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return None
-    height = x.shape[1]
-    rows = max(8, _STRIP.get(x.device.type, _STRIP["other"]) // (x.numel() // height))
-    return rows if rows < height else None
 
 
 class APANet(Network):
@@ -274,6 +217,7 @@ class APANet(Network):
     def __init__(self, config: APANetConfig) -> None:
         """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
+        keep_freed_memory()
         self.config = config
         levels = len(config.encoder)
         c = config.width
@@ -332,11 +276,14 @@ class APANet(Network):
         self.check(frames)
         batch, views = frames.shape[:2]
         pictures = frames.transpose(0, 1).flatten(0, 1)  # all left views, then all right ones
+        scratch: Tensor | None = None
+        if not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+            scratch = frames.new_empty(self.config.slots * frames.shape[3] * frames.shape[4])
 
         def refine(blocks: nn.Module, x: Tensor) -> Tensor:
             tokens = grid(x.contiguous(memory_format=torch.channels_last))
             for block in blocks.children():
-                tokens = block(tokens, pair=views == 2)
+                tokens = block(tokens, pair=views == 2, scratch=scratch)
             return planes(tokens)
 
         x = self.extract(pictures)

@@ -23,6 +23,7 @@ What differs here:
 - The fusion at full resolution is never built. Its convolutions read enlarged maps, in which pixels
   repeat, so they are applied to the small maps with weights of repeated pixels summed.
 - Batch norms are folded into their convolutions when the network is not in training.
+- The last layer of the refinement of the depth starts positive, so that it can learn.
 - Views are pictures: both of a pair are restored independently, with the same weights.
 - Compact variants, ours, with fewer channels and blocks.
 """
@@ -41,6 +42,7 @@ from deweather.models.base import Needs, Network, Restoration, check_least
 from deweather.nn.dehazeformer import MixingBlock
 from deweather.nn.dense import DilatedDenseBlock
 from deweather.nn.enlarged import convolve_enlarged
+from deweather.nn.memory import keep_freed_memory
 from deweather.nn.unet import UNet
 
 MULTIPLE = 4
@@ -201,10 +203,15 @@ class DCMPNet(Network):
     def __init__(self, config: DCMPNetConfig) -> None:
         """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
+        keep_freed_memory()
         self.config = config
         c = config.width
         self.depth = DepthHourglass(config.depth_widths, config.growth)
         self.refine_depth = DilatedDenseBlock(1, config.growth)
+        # Of both signs, every second draw would shut the ReLU of this one channel for good.
+        with torch.no_grad():
+            for parameter in self.refine_depth.fuse.parameters():
+                parameter.abs_()
         self.unet = UNet(config.guide_width, 3)
         looked = (2 * config.guide_width, config.guide_width, 3)
         self.guides = nn.ModuleList(

@@ -38,6 +38,8 @@ from torch import Tensor, nn
 from deweather.errors import ConfigError
 from deweather.models.base import Needs, Network, Restoration, check_least
 from deweather.nn.conv import ConvNormReLU, ResidualUnit
+from deweather.nn.memory import keep_freed_memory
+from deweather.nn.pointwise import Pointwise
 from deweather.nn.transformer import (
     ReducedAttention,
     TransformerBlock,
@@ -145,7 +147,7 @@ class QueryAttention(nn.Module):
         self.heads = heads
         self.task_query = nn.Parameter(torch.empty(1, queries, channels))
         self.query = nn.Linear(channels, channels)
-        self.key_value = nn.Linear(channels, 2 * channels)
+        self.key_value = Pointwise(channels, 2 * channels)
         self.project = nn.Linear(channels, channels)
         nn.init.normal_(self.task_query)
 
@@ -381,6 +383,7 @@ class KANet(Network):
     def __init__(self, config: KANetConfig) -> None:
         """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
+        keep_freed_memory()
         self.config = config
         self.encoder = Encoder(config)
         self.removal = Removal(config)

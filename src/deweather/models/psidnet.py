@@ -43,6 +43,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deweather.models.base import Needs, Network, Restoration, check_least
+from deweather.nn.memory import keep_freed_memory
 from deweather.nn.row_attention import row_attention
 
 _CHUNK_PIXELS = 1 << 18
@@ -93,32 +94,44 @@ def _keeps_everything() -> bool:
 
 
 class ResidualPair(nn.Module):
-    """Two 3x3 convolutions around a ReLU, added to what came in."""
+    """Two 3x3 convolutions around a ReLU, added to what came in.
 
-    def __init__(self, channels: int) -> None:
-        """Take the channels of the map."""
+    Args:
+        channels: of the map.
+        overwrites: whether x is needed by nobody else and may be overwritten.
+    """
+
+    def __init__(self, channels: int, *, overwrites: bool = True) -> None:
+        """Take the channels of the map and whether it may be overwritten."""
         super().__init__()
+        self.overwrites = overwrites
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Refine x: (N, C, H, W) -> (N, C, H, W)."""
+        """Refine x: (N, C, H, W) -> (N, C, H, W); without gradients it may overwrite x."""
+        if _keeps_everything():
+            return x + self._change(x)
+        out = x if self.overwrites else x.clone()
         n, _, height, width = x.shape
-        if _keeps_everything() or n * height * width <= _BAND_PIXELS:
-            return self._refine(x)
-        out = torch.empty_like(x)
-        rows = max(8, _BAND_PIXELS // (n * width))
-        for top in range(0, height, rows):
-            bottom, above = min(top + rows, height), max(top - 2, 0)
-            # Two convolutions see two rows away.
-            out[:, :, top:bottom] = self._refine(x[:, :, above : bottom + 2])[
-                :, :, top - above : bottom - above
-            ]
+        if n * height * width <= _BAND_PIXELS:
+            return out.add_(self._change(x))
+        rows = max(8, _BAND_PIXELS // width)
+        for picture, refined in zip(torch.split(x, 1), torch.split(out, 1), strict=True):
+            pending: Tensor | None = None
+            for top in range(0, height, rows):
+                above = max(top - 2, 0)  # two convolutions see two rows away
+                change = self._change(picture[:, :, above : top + rows + 2])
+                # The band above was still to be read, so it changes only now.
+                if pending is not None:
+                    refined[:, :, top - rows : top].add_(pending)
+                pending = change[:, :, top - above : top - above + rows]
+            if pending is not None:
+                refined[:, :, height - pending.shape[2] :].add_(pending)
         return out
 
-    def _refine(self, x: Tensor) -> Tensor:
-        # Both steps overwrite a map of their own: at full resolution maps are what memory goes into.
-        return self.conv2(F.relu(self.conv1(x), inplace=True)).add_(x)
+    def _change(self, x: Tensor) -> Tensor:
+        return self.conv2(F.relu(self.conv1(x), inplace=True))
 
 
 def make_encoder(width: int, pairs: int) -> nn.Sequential:
@@ -138,7 +151,11 @@ def make_decoder(width: int, pairs: int) -> nn.Sequential:
     """Features (N, 4 width, H/4, W/4) -> pictures (N, 3, H, W), with residual pairs at each level."""
     layers: list[nn.Module] = []
     for channels in (4 * width, 2 * width):
-        layers += [ResidualPair(channels) for _ in range(pairs)]
+        layers += [
+            # The features that come in go on to the next stage, too.
+            ResidualPair(channels, overwrites=i > 0 or channels < 4 * width)
+            for i in range(pairs)
+        ]
         layers.append(nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1))
     layers += [ResidualPair(width) for _ in range(pairs)]
     return nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1))
@@ -268,6 +285,7 @@ class PSIDNet(Network):
     def __init__(self, config: PSIDNetConfig) -> None:
         """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
+        keep_freed_memory()
         self.config = config
         self.quarters = Stage(config, rows=2, columns=2, decoded_rows=2)
         self.halves = Stage(config, rows=2, columns=1, decoded_rows=1)
@@ -276,7 +294,7 @@ class PSIDNet(Network):
     @property
     def needs(self) -> Needs:
         """Multiples of 8, for halves are reduced by 4; whole pictures, for parts lie where they do."""
-        return Needs(multiple=8, minimum=8, tile_overlap=None, whole_rows=True)
+        return Needs(8, 8, tile_overlap=None, whole_rows=True, padding="replicate")
 
     def forward(self, frames: Tensor) -> Restoration:
         """Restore frames (B, V, 3, H, W), V = 1 or 2, sRGB in [0, 1]; H and W meet `needs`.

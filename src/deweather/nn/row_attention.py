@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_COLUMNS = 64
+"""Columns of a row that are compared at once where products are plain."""
+
+_EXPONENT = 40.0
+"""Bound of scores within which exponentials and their sums and products stay far from the ends of
+float32."""
+
+_SCORES = 1 << 20
+"""Scores of rows that are worked on at once where products are plain: what a CPU's cache holds."""
 
 
 def row_attention(
@@ -29,3 +40,72 @@ def row_attention(
     )
     out = F.scaled_dot_product_attention(q, k, v, scale=scale)
     return out.reshape(n, h, w, value.shape[1]).permute(0, 3, 1, 2)
+
+
+def one_way_row_attention(
+    left: Tensor, right: Tensor, left_value: Tensor, right_value: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Attention along rows where disparities are >= 0: each view reads the other one.
+
+    Left column i sees the right columns j <= i, and right column j the left columns i >= j, both by
+    a softmax of the same scores, products of features divided by √C.
+
+    Args:
+        left: (B, H, W, C), features of the left view.
+        right: (B, H, W, C), features of the right view.
+        left_value: (B, H, W, C'), what the left view gives.
+        right_value: (B, H, W, C'), what the right view gives.
+
+    Returns:
+        What the left and what the right view receives, (B, H, W, C') each.
+    """
+    exact = left.dtype in (torch.float32, torch.float64)
+    if left.is_cpu and exact and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+        rows = max(1, _SCORES // left.shape[2] ** 2)
+        tokens = (left, right, left_value, right_value)
+        maps = [torch.split(t.flatten(0, 1), rows) for t in tokens]
+        strips = [_one_way_products(*parts) for parts in zip(*maps, strict=True)]
+        to_left, to_right = (
+            torch.cat(parts).view_as(left_value) for parts in zip(*strips, strict=True)
+        )
+        return to_left, to_right
+    # Rows play the part of heads, so the fused kernel never stores (B, H, W, W).
+    to_left = F.scaled_dot_product_attention(left, right, right_value, is_causal=True)
+    # Right column j sees left columns i >= j; in mirrored rows these come first.
+    query, key, value = right.flip(2), left.flip(2), left_value.flip(2)
+    return to_left, F.scaled_dot_product_attention(query, key, value, is_causal=True).flip(2)
+
+
+def _one_way_products(
+    left: Tensor, right: Tensor, left_value: Tensor, right_value: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`one_way_row_attention` of a few rows (R, W, C) by plain products.
+
+    The fused kernel of CPUs computes the hidden half of the scores, too, and both halves twice.
+    """
+    width = left.shape[1]
+    left = left * left.shape[2] ** -0.5
+    largest = torch.linalg.vector_norm(left, dim=2).amax()
+    largest = largest * torch.linalg.vector_norm(right, dim=2).amax()
+    if not largest < _EXPONENT:
+        hidden = left.new_full((width, width), -torch.inf).triu(1)
+        scores = torch.bmm(left, right.mT).add_(hidden)
+        to_left = torch.bmm(scores.softmax(2), right_value)
+        return to_left, torch.bmm(scores.softmax(1).mT, left_value)
+    # Nothing can overflow, so both softmaxes share their exponentials, and none keeps the others waiting.
+    to_left = torch.empty_like(right_value)
+    to_right = torch.zeros_like(left_value)
+    sums = left.new_zeros(*left.shape[:2], 1)
+    for start in range(0, width, _COLUMNS):
+        own = slice(start, start + _COLUMNS)
+        seen = slice(start + _COLUMNS)
+        risen = torch.bmm(left[:, own], right[:, seen].mT).exp_()
+        risen[:, :, own].tril_()
+        torch.div(
+            torch.bmm(risen, right_value[:, seen]),
+            risen.sum(2, keepdim=True),
+            out=to_left[:, own],
+        )
+        to_right[:, seen] += torch.bmm(risen.mT, left_value[:, own])
+        sums[:, seen] += risen.sum(1).unsqueeze(2)
+    return to_left, to_right.div_(sums)

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deweather.nn.pointwise import Pointwise
+
 
 def grid(x: Tensor) -> Tensor:
     """A map (N, C, H, W) as tokens (N, H, W, C), without a copy."""
@@ -49,20 +51,20 @@ class ReducedAttention(nn.Module):
         """Take C, the number of heads that divides it, and the side of the squares."""
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(channels, channels)
+        self.query = Pointwise(channels, channels)
         self.reduce: nn.Conv2d | None = None
         if reduction > 1:
             self.reduce = nn.Conv2d(channels, channels, reduction, stride=reduction)
             self.norm = nn.LayerNorm(channels)
-        self.key_value = nn.Linear(channels, 2 * channels)
-        self.project = nn.Linear(channels, channels)
+        self.key_value = Pointwise(channels, 2 * channels)
+        self.project = Pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix tokens: (N, H, W, C) -> (N, H, W, C); H and W are at least `reduction`."""
         source = x if self.reduce is None else self.norm(grid(self.reduce(planes(x))))
         query = self.query(x).flatten(1, 2)
         out = attend(query, self.key_value(source).flatten(1, 2), self.heads)
-        return self.project(out).view(x.shape)
+        return self.project(out.view(x.shape))
 
 
 class TokenMLP(nn.Module):
@@ -71,9 +73,9 @@ class TokenMLP(nn.Module):
     def __init__(self, channels: int, hidden: int) -> None:
         """Take the channels outside and inside."""
         super().__init__()
-        self.expand = nn.Linear(channels, hidden)
+        self.expand = Pointwise(channels, hidden)
         self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.project = nn.Linear(hidden, channels)
+        self.project = Pointwise(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine tokens: (N, H, W, C) -> (N, H, W, C)."""

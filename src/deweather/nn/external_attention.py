@@ -1,0 +1,65 @@
+"""Attention of pixels to a learned memory, after Guo et al., arXiv 2105.02358."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from deweather.nn.pointwise import pointwise
+from deweather.nn.strips import split_rows
+
+
+class ExternalAttention(nn.Module):
+    """Attention of pixels to a small learned memory instead of to each other (arXiv 2105.02358).
+
+    The weights of each slot are a softmax over all pixels, then divided by their sum over the slots.
+    Residual, on normalised tokens; the zero-initialised scale makes a new one the identity.
+
+    Args:
+        channels: C of the tokens.
+        slots: S, entries of the memory.
+        epsilon: added to the sum over the slots.
+    """
+
+    def __init__(self, channels: int, slots: int, epsilon: float) -> None:
+        """Take the channels, the slots and the term that is added to their sum."""
+        super().__init__()
+        self.epsilon = epsilon
+        self.norm = nn.LayerNorm(channels, bias=False)
+        self.keys = nn.Parameter(0.001 * torch.randn(slots, channels))
+        self.values = nn.Parameter(0.001 * torch.randn(channels, slots))
+        self.scale = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Read the memory: (N, H, W, C) -> (N, H, W, C)."""
+        scores = pointwise(self.norm(x), self.keys)
+        weights = scores.flatten(1, 2).softmax(1).view_as(scores)
+        sums = self.epsilon + weights.sum(3, keepdim=True)
+        return torch.addcmul(x, self.scale, pointwise(weights, self.values) / sums)
+
+    def in_place(self, x: Tensor, scratch: Tensor) -> None:
+        """Do the same to x, in strips: the only map of H W S numbers, of one picture, is `scratch`.
+
+        Args:
+            x: (N, H, W, C); overwritten.
+            scratch: H W S numbers at least; overwritten.
+        """
+        for picture in torch.split(x, 1):
+            strips = split_rows(picture)
+            shape = (*picture.shape[:3], len(self.keys))
+            rows = strips[0].shape[1]
+            risen = torch.split(scratch[: math.prod(shape)].view(shape), rows, dim=1)
+            peaks = []
+            for strip, up in zip(strips, risen, strict=True):
+                scores = pointwise(self.norm(strip), self.keys)
+                peaks.append(scores.amax((0, 1, 2)))
+                torch.sub(scores, peaks[-1], out=up).exp_()
+            # What else the softmax does is done to the memory: a factor per strip and slot.
+            lowered = (torch.stack(peaks) - torch.stack(peaks).amax(0)).exp()
+            sums = torch.stack([up.sum((0, 1, 2)) for up in risen])
+            factors = lowered / (lowered * sums).sum(0)
+            for strip, up, factor in zip(strips, risen, factors, strict=True):
+                read = pointwise(up, self.scale[:, None] * self.values * factor)
+                strip.addcdiv_(read, self.epsilon + torch.matmul(up, factor)[..., None])

@@ -117,6 +117,20 @@ def test_broken_pictures_are_named(tmp_path, content):
         SceneLibrary.read(tmp_path)
 
 
+def test_what_is_broken_among_good_ones_is_left_out_and_named(tmp_path, caplog):
+    save(tmp_path / "mono/a.png", photo(40, 50))
+    (tmp_path / "mono/b.png").write_bytes(b"no picture")
+    save_pair(tmp_path / "stereo_gt/scene")
+    (tmp_path / "stereo_gt/half").mkdir()
+    save(tmp_path / "stereo_gt/half/left.png", photo(40, 50))
+    library = SceneLibrary.read(tmp_path)
+    assert (len(library.photos), len(library.pairs)) == (1, 1)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "b.png" in said[0]
+    assert "half: has no right.png" in said[1]
+
+
 def test_pairs_that_are_none_are_named(tmp_path):
     save(tmp_path / "left.png", photo(40, 50))
     with pytest.raises(PictureError, match=r"has no right\.png"):

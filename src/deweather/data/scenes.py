@@ -6,10 +6,13 @@ very batches that it would have seen, and no sampler state needs to be saved.
 
 from __future__ import annotations
 
+import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +26,10 @@ from deweather.weather.layers import layered_pair
 from deweather.weather.matching import both_views, match
 from deweather.weather.scene import Scene
 from deweather.weather.segments import segmented_disparity
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _LONGEST = 1280  # photographs are kept in memory at most this long
@@ -54,6 +61,8 @@ class SceneLibrary:
     def read(cls, root: str | Path, *, guided: bool = False) -> SceneLibrary:
         """Read `root/mono/*`, `root/stereo_gt/*/` and `root/stereo/*/`; any may be missing.
 
+        What cannot be read or does not fit is left out, with a warning that names it.
+
         Args:
             root: the folder.
             guided: fill holes of measured disparities up to the edges of the pictures, not along
@@ -61,21 +70,38 @@ class SceneLibrary:
 
         Raises:
             ConfigError: none of the three folders holds a picture.
-            PictureError: a picture or a disparity cannot be read or does not fit.
+            PictureError: nothing that is there can be used.
         """
         root = Path(root)
-        photos = [read_rgb(p) for p in _pictures(root / "mono")]
-        pairs = []
+        broken: list[PictureError] = []
+        photos = _usable(read_rgb, _pictures(root / "mono"), broken)
+        pairs: list[StereoPictures] = []
         for kind in ("stereo_gt", "stereo"):
             folders = sorted(p for p in (root / kind).glob("*") if p.is_dir())
-            pairs += [read_pair(folder, guided=guided) for folder in folders]
+            pairs += _usable(partial(read_pair, guided=guided), folders, broken)
         if not photos and not pairs:
+            if broken:
+                raise broken[0]
             raise ConfigError(
                 f"no pictures under {str(root)!r}; expected {root / 'mono'}/*.jpg, "
                 f"{root / 'stereo_gt'}/SCENE/left.*, right.*, disparity.npz, or "
                 f"{root / 'stereo'}/SCENE/left.*, right.*."
             )
         return cls(photos, pairs)
+
+
+def _usable(
+    read: Callable[[Path], _T], places: Iterable[Path], broken: list[PictureError]
+) -> list[_T]:
+    """All that can be read; the reasons of what cannot are added to `broken`."""
+    found = []
+    for place in places:
+        try:
+            found.append(read(place))
+        except PictureError as error:
+            logger.warning("left out: %s", error)
+            broken.append(error)
+    return found
 
 
 def _pictures(folder: Path) -> list[Path]:

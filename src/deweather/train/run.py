@@ -128,7 +128,7 @@ def train(
     Raises:
         ConfigError: the recipe does not fit the network or the pictures, or `out` is a file or
             holds the run of another recipe.
-        PictureError: a clean picture cannot be read.
+        PictureError: no clean picture can be read.
         TrainingError: it diverged, the disk is full, or all checkpoints are damaged.
         KeyboardInterrupt: it was interrupted; the last checkpoint stays.
     """

@@ -86,7 +86,7 @@ def training_sources(recipe: Recipe, folder: str | Path | None) -> Sources:
 
     Raises:
         ConfigError: no folder is named, or nothing in it fits.
-        PictureError: a clean picture cannot be read.
+        PictureError: no clean picture can be read.
         PairError: pictures lack their partners.
     """
     root = recipe.data.folder if folder is None else Path(folder)

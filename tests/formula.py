@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,3 +26,13 @@ def noise(key: str, shape: tuple[int, ...], seed: int) -> Tensor:
     phase = (np.arange(1, math.prod(shape) + 1) * 12.9898 + c * 78.233) + seed * 37.719
     u = np.sin(phase) * 43758.5453
     return torch.from_numpy(2 * (u - np.floor(u)) - 1).reshape(shape)
+
+
+def deviation(found: Tensor, figures: dict[str, Any]) -> float:
+    """Largest distance from official samples, mean and standard deviation; relative above 1."""
+    assert list(found.shape) == figures["shape"]
+    flat = found.double().flatten()
+    places, values = zip(*figures["samples"], strict=True)
+    ours = torch.cat([flat[list(places)], flat.mean()[None], flat.std(correction=0)[None]])
+    official = torch.tensor([*values, figures["mean"], figures["std"]], dtype=torch.float64)
+    return ((ours - official).abs() / official.abs().clamp(min=1)).max().item()

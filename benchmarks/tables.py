@@ -98,8 +98,7 @@ def results_page() -> str:
         ),
         "\n" + speed_summary(speed),
     ]  # fmt: skip
-    if (RESULTS / "networks.json").exists():
-        parts += network_costs()
+    parts += network_costs()
     tiles = read("tiles")
     parts += [
         "\n## Tiles\n",

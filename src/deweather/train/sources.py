@@ -31,7 +31,6 @@ class PhasedScenes(Dataset[Scene]):
     def __init__(self, recipe: Recipe, library: SceneLibrary) -> None:
         """Prepare every phase."""
         data, accumulate = recipe.data, recipe.optimizer.accumulate
-        self.library = library
         self.length = recipe.steps * accumulate
         self.phases = [
             (
@@ -183,5 +182,5 @@ def describe(sources: Sources) -> str:
     if isinstance(sources, PairedBatches):
         return f"{len(sources.pictures)} samples of layout {sources.pictures.layout.name}"
     assert isinstance(sources, PhasedScenes)  # there is nothing else
-    photos, pairs = len(sources.library.photos), len(sources.library.pairs)
-    return f"{photos} photographs and {pairs} pairs for weather"
+    clean = sources.phases[0][1].clean
+    return f"{len(clean.photos)} photographs and {len(clean.pairs)} pairs for weather"

@@ -1,13 +1,13 @@
-"""What the small recipes reach from random weights in ten minutes, and what their ideas are worth.
+"""What the small recipes reach from random weights in ten minutes of one core; what ideas are worth.
 
     python benchmarks/training.py methods --data TRAIN --dev DEV --runs runs/training
     python benchmarks/training.py ablations --data TRAIN --dev DEV --runs runs/training
     python benchmarks/training.py distillation --data TRAIN --dev DEV --runs runs/training
 
-TRAIN and DEV hold mono/, stereo/ and stereo_gt/; for the distillation also real_rain/. Every run gets
-as many steps as fit into its minutes on this machine, so its rate falls to the end. Scores are PSNR
-(psnr_rgb_uint8_rounded) over crops of the dev scenes in the weather of the recipe. A run that was
-interrupted goes on when the command is given again.
+TRAIN and DEV hold mono/, stereo/ and stereo_gt/; for the distillation also real_rain/. Every run has
+one thread and as many steps as fit into its minutes of processor time on this machine, so its rate
+falls to the end. Scores are PSNR (psnr_rgb_uint8_rounded) over crops of the dev scenes in the weather
+of the recipe. A run that was interrupted goes on when the command is given again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import common
@@ -69,16 +68,16 @@ ABLATIONS = {
 
 
 def seconds_per_step(recipe: Recipe, data: Path) -> float:
-    """Time of a step here, the mean of a few after the first."""
+    """Processor time of a step here, the mean of a few after the first."""
     fabric = CPU.fabric(recipe)
     sources, real = training_sources(recipe, data), real_sources(recipe, data)
     loop = Loop(fabric, make_task(recipe), Stream(recipe, sources, real), 0)
     batches = loop.batches()
     loop.advance(batches)
-    begun, count = time.perf_counter(), 6  # single pictures and pairs come by turns
+    begun, count = time.process_time(), 6  # single pictures and pairs come by turns
     for _ in range(count):
         loop.advance(batches)
-    return (time.perf_counter() - begun) / count
+    return (time.process_time() - begun) / count
 
 
 def fit(name: str, changes: list[str], out: Path, args: argparse.Namespace) -> tuple[Recipe, Path]:
@@ -100,8 +99,7 @@ def fit(name: str, changes: list[str], out: Path, args: argparse.Namespace) -> t
         warmup = min(recipe.optimizer.warmup, steps // 10)
         optimizer = recipe.optimizer.model_copy(update={"warmup": warmup})
         recipe = recipe.model_copy(update={"steps": steps, "data": data, "optimizer": optimizer})
-    limit = timedelta(minutes=args.minutes)
-    return recipe, train(recipe, args.data, out, max_time=limit, machine=CPU)
+    return recipe, train(recipe, args.data, out, machine=CPU)
 
 
 def dev_scores(recipe: Recipe, network: Network, dev: Path) -> dict[str, float]:
@@ -236,6 +234,7 @@ def main() -> None:
         "--steps", type=int, help="so many steps, to try the script; writes nothing"
     )
     args = parser.parse_args()
+    torch.set_num_threads(1)
     {"methods": methods, "ablations": ablations, "distillation": distillation}[args.what](args)
 
 

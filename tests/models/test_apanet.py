@@ -180,6 +180,19 @@ def test_external_attention_against_the_equations(epsilon):
     torch.testing.assert_close(attention(x), x + attention.scale * read, **DOUBLE)
 
 
+@pytest.mark.parametrize("steep", [1, 300], ids=["plain", "steep"])
+def test_external_attention_in_strips(steep, monkeypatch):
+    """With scores that exponentials can take, and with others."""
+    monkeypatch.setitem(strips._STRIP, "cpu", 1)
+    attention = alive(ExternalAttention(6, 5, 1e-9)).double()
+    x = 3 * drawn(2, 20, 7, 6, dtype=torch.float64)
+    with torch.no_grad():
+        attention.keys *= steep
+        expected = attention(x)
+        attention.in_place(x, x.new_empty(20 * 7 * 5))
+    torch.testing.assert_close(x, expected, **DOUBLE)
+
+
 def test_stereo_against_the_equations():
     stereo = alive(Stereo(4)).double()
     x = drawn(4, 3, 7, 4, dtype=torch.float64)

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from deweather.nn.pointwise import pointwise
 from deweather.nn.strips import split_rows
 
+_EXPONENT = 40.0
+"""Bound of scores within which exponentials and their sums stay far from the ends of float32."""
+
 
 class ExternalAttention(nn.Module):
     """Attention of pixels to a small learned memory instead of to each other (arXiv 2105.02358).
@@ -46,20 +49,28 @@ class ExternalAttention(nn.Module):
             x: (N, H, W, C); overwritten.
             scratch: H W S numbers at least; overwritten.
         """
+        # A normalised token is √C long at most, so a score has a bound that no pixel can pass.
+        bound = torch.linalg.vector_norm(self.norm.weight * self.keys, dim=1).amax()
+        harmless = bool(bound * math.sqrt(self.keys.shape[1]) < _EXPONENT)
         for picture in torch.split(x, 1):
             strips = split_rows(picture)
             shape = (*picture.shape[:3], len(self.keys))
             rows = strips[0].shape[1]
             risen = torch.split(scratch[: math.prod(shape)].view(shape), rows, dim=1)
-            peaks = []
+            peaks, sums = [], []
             for strip, up in zip(strips, risen, strict=True):
                 scores = pointwise(self.norm(strip), self.keys)
-                peaks.append(scores.amax((0, 1, 2)))
-                torch.sub(scores, peaks[-1], out=up).exp_()
+                if harmless:
+                    torch.exp(scores, out=up)
+                else:
+                    peaks.append(scores.amax((0, 1, 2)))
+                    torch.sub(scores, peaks[-1], out=up).exp_()
+                sums.append(up.sum((0, 1, 2)))
             # What else the softmax does is done to the memory: a factor per strip and slot.
-            lowered = (torch.stack(peaks) - torch.stack(peaks).amax(0)).exp()
-            sums = torch.stack([up.sum((0, 1, 2)) for up in risen])
-            factors = lowered / (lowered * sums).sum(0)
+            lowered = torch.ones_like(torch.stack(sums))
+            if peaks:
+                lowered = (torch.stack(peaks) - torch.stack(peaks).amax(0)).exp()
+            factors = lowered / (lowered * torch.stack(sums)).sum(0)
             for strip, up, factor in zip(strips, risen, factors, strict=True):
                 read = pointwise(up, self.scale[:, None] * self.values * factor)
                 strip.addcdiv_(read, self.epsilon + torch.matmul(up, factor)[..., None])

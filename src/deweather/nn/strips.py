@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_STRIP = {"cpu": 1 << 18, "other": 1 << 27}
+_STRIP = {"cpu": 1 << 19, "other": 1 << 27}
 """Numbers of a feature map that are worked on at once when nothing is kept for gradients: on a CPU what
 its cache holds, elsewhere what keeps the device busy."""
 

@@ -24,11 +24,16 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (N, H, W, C') or (N, L, C').
     """
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    suited = available and x.is_cpu and x.dtype == torch.float32 and x.ndim == 4
-    if not suited or torch.compiler.is_compiling() or x.numel() < _TOKENS * x.shape[-1]:
+    if not as_convolution(x):
         return F.linear(x, weight, bias)
     return F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
+
+
+def as_convolution(x: Tensor) -> bool:
+    """Whether `pointwise` convolves these tokens."""
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    suited = available and x.is_cpu and x.dtype == torch.float32 and x.ndim == 4
+    return suited and not torch.compiler.is_compiling() and x.numel() >= _TOKENS * x.shape[-1]
 
 
 class Pointwise(nn.Linear):

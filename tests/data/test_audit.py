@@ -52,6 +52,25 @@ def test_unreadable_pictures_and_maps(tmp_path):
     assert [text.split(":")[0][-5:] for text in found.unreadable] == ["1.png", "2.npy"]
 
 
+def test_what_samples_share_is_named_once(tmp_path):
+    place = "train/aachen/aachen_000000_000019"
+    for beta in ("0.005", "0.01", "0.02"):
+        save(
+            tmp_path / f"leftImg8bit_foggy/{place}_leftImg8bit_foggy_beta_{beta}.png", photo(40, 50)
+        )
+    save(tmp_path / f"leftImg8bit/{place}_leftImg8bit.png", photo(40, 50))
+    for name in (f"disparity/{place}_disparity.png", f"camera/{place}_camera.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("{}")
+    found = looked(tmp_path, "foggy-cityscapes")
+    assert found.samples == 3
+    assert not found.ok
+    assert [text.split(":")[0][-14:] for text in found.unreadable] == [
+        "_disparity.png",
+        "19_camera.json",
+    ]
+
+
 def test_lonely_pictures(tmp_path):
     root = paired(tmp_path)
     (root / "target" / "1.png").unlink()

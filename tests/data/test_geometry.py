@@ -11,6 +11,8 @@ from deweather.data.geometry import read_calibration, read_disparity
 from deweather.data.layouts import MapCode
 from deweather.errors import PictureError
 
+from .trees import VAST
+
 
 def test_cityscapes_disparity_is_shifted_by_one(tmp_path):
     stored = np.array([[0, 1, 257, 6401]], np.uint16)
@@ -33,7 +35,7 @@ def test_kitti_disparity_is_256th_of_pixels(tmp_path):
     np.testing.assert_array_equal(found, np.array([[np.nan, 1, 50]], np.float32))
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture"])
+@pytest.mark.parametrize("content", [b"", b"no picture", VAST])
 def test_broken_disparities_are_named(tmp_path, content):
     (tmp_path / "d.png").write_bytes(content)
     with pytest.raises(PictureError, match=r"d\.png"):
@@ -79,7 +81,9 @@ def test_middlebury_calibration(tmp_path):
 
 @pytest.mark.parametrize("form", ["kitti", "cityscapes", "middlebury"])
 def test_calibrations_that_are_none_are_named(tmp_path, form):
-    for text in ("", "{}", "P2: 1 2\nP3: 3", "cam0=\nbaseline=1\ndoffs=0", "\ufeff"):
+    backwards = json.dumps({"extrinsic": {"baseline": -0.2}, "intrinsic": {"fx": 2262.5}})
+    broken = ("", "{}", "P2: 1 2\nP3: 3", "cam0=\nbaseline=1\ndoffs=0", "\ufeff", backwards)
+    for text in broken:
         (tmp_path / "c.txt").write_text(text, encoding="utf-8")
         with pytest.raises(PictureError, match=rf"c\.txt: is no calibration of the kind {form}"):
             read_calibration(tmp_path / "c.txt", form)

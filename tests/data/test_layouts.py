@@ -145,11 +145,16 @@ TREES = {
           [])],
     ),
     "rainkitti2012": (
-        [f"K12/test/image_{views}_{kind}/000000_10.png" for views in ("2_3", "3_2")
-         for kind in ("rain50", "norain")],
-        [("K12/test/000000_10", "test",
-          [f"K12/test/image_{views}_rain50/000000_10" for views in ("2_3", "3_2")],
-          [f"K12/test/image_{views}_norain/000000_10" for views in ("2_3", "3_2")], [])],
+        # Both folders hold both views: the n-th files are (left, right) and then (right, left).
+        [f"K12/test/image_2_3_rain50/000000_00_rain_{camera}_50.jpg" for camera in "23"]
+        + [f"K12/test/image_3_2_rain50/000000_00_rain_{camera}_50.jpg" for camera in ("0_3", "1_2")]
+        + [f"K12/test/image_2_3_norain/000000_00_norain_{camera}.png" for camera in "23"]
+        + [f"K12/test/image_3_2_norain/000000_00_norain_{camera}.png" for camera in ("0_3", "1_2")],
+        [("K12/test/000000/00", "test",
+          ["K12/test/image_2_3_rain50/000000_00_rain_2_50",
+           "K12/test/image_3_2_rain50/000000_00_rain_0_3_50"],
+          ["K12/test/image_2_3_norain/000000_00_norain_2",
+           "K12/test/image_3_2_norain/000000_00_norain_0_3"], [])],
     ),
     "rainkitti2015": (
         [f"train/{kind}_{view}/000001_10.png" for kind in ("rain", "gt")
@@ -248,6 +253,40 @@ def test_camera_files_are_found(tmp_path):
         assert sample.camera.suffix in (".txt", ".json")
 
 
+def test_rainkitti_with_names_that_agree(tmp_path):
+    folders = [f"image_{n}_{kind}" for n in ("2_3", "3_2") for kind in ("rain50", "norain")]
+    touch(tmp_path, [f"{folder}/000007_10.png" for folder in folders])
+    (sample,) = find_samples(tmp_path, "rainkitti2015").samples
+    names = [p.path.parent.name for p in sample.pictures]
+    assert names == [f"image_{n}_{kind}" for kind in ("rain50", "norain") for n in ("2_3", "3_2")]
+
+
+def test_a_drive_of_kitti_by_itself(tmp_path):
+    touch(tmp_path, [f"image_0{camera}/data/0000000005.png" for camera in range(4)])
+    (sample,) = find_samples(tmp_path, "kitti-raw").samples
+    assert sample.id == "0000000005"
+    assert [p.path.parts[-3] for p in sample.clean] == ["image_02", "image_03"]
+
+
+@pytest.mark.parametrize("suffix", ["", "DBF"])
+def test_refined_fog_is_taken_where_there_is_no_other(tmp_path, suffix):
+    for side in ("left", "right"):
+        refined = f"{side}Img8bit_foggyDBF/train/{CITY}_{side}Img8bit_foggy{suffix}_beta_0.01.png"
+        touch(tmp_path, [refined, f"{side}Img8bit/train/{CITY}_{side}Img8bit.png"])
+
+    def folder(name):
+        listing = find_samples(tmp_path, name)
+        assert listing.unmatched == ()
+        (sample,) = listing.samples
+        assert len({p.path.parts[-4][-3:] for p in sample.degraded}) == 1
+        return sample.degraded[0].path.parts[-4]
+
+    names = ("foggy-cityscapes", "foggy-cityscapes-stereo")
+    assert {folder(name) for name in names} == {"leftImg8bit_foggyDBF"}
+    touch(tmp_path, [FOGGY, FOGGY.replace("left", "right")])
+    assert {folder(name) for name in names} == {"leftImg8bit_foggy"}
+
+
 def test_halves_of_rain800(tmp_path):
     touch(tmp_path, ["training/1.jpg"])
     (sample,) = find_samples(tmp_path, "rain800").samples
@@ -266,6 +305,20 @@ def test_lists_of_spa_data(tmp_path):
     assert sample.id == "real_world/000/000-1/000-1_2_3"
     assert sample.clean[0].path == tmp_path / "real_world_gt/000/000-1.png"
     assert [u.missing[:14] for u in listing.unmatched] == ["line 3: no fil", "line 4: two pa"]
+
+
+def test_lists_lie_where_their_paths_begin(tmp_path):
+    lists = {"Training/real_world.txt": "real_world", "Testing/real_test_1000.txt": "real_test"}
+    for name, folder in lists.items():
+        place = (tmp_path / name).parent
+        touch(place, [f"{folder}/1.png", f"{folder}_gt/1.png"])
+        (tmp_path / name).write_text(f"/{folder}/1.png /{folder}_gt/1.png\n")
+    listing = find_samples(tmp_path, "spa-data")
+    assert listing.unmatched == ()
+    assert [(s.id, s.split) for s in listing.samples] == [
+        ("Testing/real_test/1", "test"),
+        ("Training/real_world/1", "train"),
+    ]
 
 
 def test_ranks_follow_the_name_up_to_the_first_dot(tmp_path):
@@ -353,6 +406,38 @@ def test_hidden_files_are_none_and_links_do_not_loop(tmp_path):
     touch(tmp_path, ["a/1.png", ".thumbs/2.png", "a/.3.png"])
     (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
     assert [s.id for s in find_samples(tmp_path, "clear").samples] == ["a/1"]
+
+
+def test_links_share_clean_pictures(tmp_path):
+    touch(tmp_path, ["train/hazy/1.png", "train/gt/1.png", "test/hazy/1.png"])
+    (tmp_path / "test" / "gt").symlink_to(tmp_path / "train" / "gt", target_is_directory=True)
+    # A second name of the same folder is no second picture.
+    (tmp_path / "train" / "clear").symlink_to(tmp_path / "train" / "gt", target_is_directory=True)
+    listing = find_samples(tmp_path, "paired")
+    assert [s.id for s in listing.samples] == ["test/1", "train/1"]
+    assert listing.unmatched == ()
+
+
+def test_links_to_each_other_end(tmp_path):
+    touch(tmp_path, ["a/1.png", "b/2.png"])
+    (tmp_path / "a" / "other").symlink_to(tmp_path / "b", target_is_directory=True)
+    (tmp_path / "b" / "other").symlink_to(tmp_path / "a", target_is_directory=True)
+    found = [s.id for s in find_samples(tmp_path, "clear").samples]
+    assert found == ["a/1", "a/other/2", "b/2", "b/other/1"]
+
+
+def test_folders_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    touch(tmp_path, ["open/1.png", "closed/2.png"])
+    scan = os.scandir
+
+    def refuse(folder):
+        if os.path.basename(folder) == "closed":
+            raise PermissionError(13, "Permission denied", os.fspath(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ConfigError, match=r"closed: the folder cannot be read \(Permission"):
+        find_samples(tmp_path, "clear")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from deweather.data import (
     scene_library,
 )
 from deweather.data.layouts import Source
-from deweather.errors import ConfigError
+from deweather.errors import ConfigError, PairError, PictureError
 
 from ..weather.make import photo
 from .trees import pair, paired, save, scenes
@@ -121,6 +121,36 @@ def test_16_bits_become_8(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), values)
     (photograph,) = scene_library(PictureSet.find(tmp_path, "clear")).photos
     assert np.array_equal(photograph, values // 257)
+
+
+def test_what_cannot_be_used_is_left_out_and_named(tmp_path, caplog):
+    for n in range(3):
+        save(tmp_path / "photos" / f"{n}.png", photo(seed=n))
+    (tmp_path / "photos" / "1.png").write_bytes(b"")
+    assert len(scene_library(PictureSet.find(tmp_path / "photos", "clear")).photos) == 2
+    assert [r.getMessage() for r in caplog.records] == [
+        f"left out: {tmp_path / 'photos' / '1.png'}: the file is empty. Copy or export it again."
+    ]
+    scenes(tmp_path / "pairs")
+    save(tmp_path / "pairs" / "scene0" / "left.png", photo(60, 91))
+    assert len(scene_library(PictureSet.find(tmp_path / "pairs", "stereo-scenes")).pairs) == 1
+    assert "scene0/right.png (90x60)" in caplog.text
+    (tmp_path / "pairs" / "scene1" / "left.png").write_bytes(b"")
+    with pytest.raises(PairError, match="scene0"):
+        scene_library(PictureSet.find(tmp_path / "pairs", "stereo-scenes"))
+
+
+def test_a_broken_version_does_not_cost_the_clean_picture(tmp_path, caplog):
+    for name in ("1_1", "1_2", "1_3"):
+        save(tmp_path / "hazy" / f"{name}.png", photo(30, 30))
+    save(tmp_path / "clear" / "1.png", photo(30, 30, seed=1))
+    (tmp_path / "hazy" / "1_1.png").write_bytes(b"")
+    assert len(scene_library(PictureSet.find(tmp_path, "its")).photos) == 1
+    caplog.clear()
+    (tmp_path / "clear" / "1.png").write_bytes(b"")
+    with pytest.raises(PictureError, match="1_1"):
+        scene_library(PictureSet.find(tmp_path, "its"))
+    assert [r.getMessage().split(":")[1][-5:] for r in caplog.records] == ["1.png"] * 2
 
 
 def test_sets_without_clean_pictures_are_refused(tmp_path):

@@ -359,3 +359,15 @@ def test_decoded_pictures_are_kept(tmp_path):
     assert same(batches(kept)[0], first)
     with pytest.raises(PictureError, match="no such file"):
         batches(PictureSet(kept.samples, kept.layout, ArrayCache(0)))[0]
+
+
+def test_views_of_8_and_16_bits_are_equally_bright(tmp_path):
+    eight = photo(40, 50)
+    for role in ("input", "target"):
+        save(tmp_path / role / "left" / "1.png", eight)
+        (tmp_path / role / "right").mkdir()
+        cv2.imwrite(str(tmp_path / role / "right" / "1.png"), eight[..., ::-1].astype("u2") * 257)
+    pictures = PictureSet.find(tmp_path, "paired-stereo")
+    for batch in (batches(pictures)[0], WholePictures(pictures)[0]):
+        assert torch.equal(batch.degraded[:, 0], batch.degraded[:, 1])
+        assert torch.equal(batch.clean[:, 0], batch.clean[:, 1])

@@ -13,6 +13,7 @@ from deweather.data.scenes import StereoPictures, mirror_pair, photometric, read
 from deweather.errors import ConfigError, PictureError
 
 from ..weather.make import photo
+from .trees import VAST
 
 SHIFT = 6
 
@@ -109,11 +110,18 @@ def test_nothing_found_names_the_folder_and_the_layout(tmp_path):
         SceneLibrary.read(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nno more", b"text"])
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nno more", b"text", VAST])
 def test_broken_pictures_are_named(tmp_path, content):
     (tmp_path / "mono").mkdir()
     (tmp_path / "mono" / "broken.png").write_bytes(content)
     with pytest.raises(PictureError, match=r"broken\.png"):
+        SceneLibrary.read(tmp_path)
+
+
+def test_links_that_lead_nowhere_are_named(tmp_path):
+    (tmp_path / "mono").mkdir()
+    (tmp_path / "mono" / "gone.png").symlink_to(tmp_path / "absent.png")
+    with pytest.raises(PictureError, match=r"gone\.png: cannot be read"):
         SceneLibrary.read(tmp_path)
 
 

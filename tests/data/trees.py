@@ -7,6 +7,12 @@ from PIL import Image
 
 from ..weather.make import photo
 
+# A PNG of 200000x200000 pixels of 16 bits, by its header.
+VAST = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200030d4000030d4010000000008cc00b95"
+    "000000004944415435af061e0000000049454e44ae426082"
+)
+
 
 def save(path, picture):
     path.parent.mkdir(parents=True, exist_ok=True)

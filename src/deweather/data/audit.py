@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deweather.data.cache import ArrayCache
+from deweather.data.geometry import read_calibration
 from deweather.data.layouts import Listing, Sample, Source
 from deweather.data.pictures import PictureSet
 from deweather.errors import DeweatherError
@@ -70,7 +72,7 @@ class Audit:
         splits: samples in each split.
         views: pictures of one scene at the same time.
         sizes: pictures of each "WIDTHxHEIGHT", most frequent first.
-        unreadable: a message for each picture that cannot be decoded.
+        unreadable: a message for each picture, map and calibration that cannot be read.
         misfits: samples that cannot be put together, such as pictures of other sizes.
         unmatched: files without their partners.
         unused: clean pictures of no sample.
@@ -134,8 +136,9 @@ def audit(
     readable = [s for s in listing.samples if not any(looks[p].error for p in s.pictures)]
     misfits = {s.id: text for s in readable if (text := _misfit(s, looks, layout.border))}
     found.misfits = list(misfits.values())
-    for problem, fits in _bad_maps(readable, looks, listing):
-        (found.misfits if fits else found.unreadable).append(problem)
+    for problem, is_read in _bad_maps(readable, looks, listing):
+        (found.misfits if is_read else found.unreadable).append(problem)
+    found.unreadable += _bad_cameras(readable, listing)
     found.duplicates = _duplicates(readable, looks)
     if layout.views == 2:
         fitting = [sample for sample in readable if sample.id not in misfits]
@@ -237,19 +240,33 @@ def _bad_maps(
 ) -> Iterator[tuple[str, bool]]:
     """What is wrong with disparities and depths, and whether they can be read at all."""
     reader = PictureSet(samples, listing.layout, ArrayCache(0))
+    shapes: dict[Path, tuple[int, ...] | None] = {}  # samples share maps; None: unreadable
     for sample in samples:
         size = looks[sample.pictures[0]].size
         quantities: tuple[Quantity, ...] = ("disparity", "depth")
         for quantity in quantities:
             for file in filter(None, getattr(sample, quantity)):
-                try:
-                    h, w = reader.read_map(file, quantity).shape
-                except DeweatherError as error:
-                    yield str(error), False
-                else:
-                    if (h, w) != size:
-                        text = f"{file} is {w}x{h}, the pictures {size[1]}x{size[0]}"
-                        yield f"{sample.id}: sizes differ: {text}", True
+                if file not in shapes:
+                    try:
+                        shapes[file] = reader.read_map(file, quantity).shape
+                    except DeweatherError as error:
+                        shapes[file] = None
+                        yield str(error), False
+                shape = shapes[file]
+                if shape is not None and shape != size:
+                    text = f"{file} is {shape[1]}x{shape[0]}, the pictures {size[1]}x{size[0]}"
+                    yield f"{sample.id}: sizes differ: {text}", True
+
+
+def _bad_cameras(samples: Sequence[Sample], listing: Listing) -> Iterator[str]:
+    """What is wrong with calibrations."""
+    form = listing.layout.camera_format
+    for file in dict.fromkeys(sample.camera for sample in samples):
+        if file is not None and form is not None:
+            try:
+                read_calibration(file, form)
+            except DeweatherError as error:
+                yield str(error)
 
 
 def _spread(samples: Sequence[Sample], count: int) -> list[Sample]:

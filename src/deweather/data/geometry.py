@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -50,7 +51,9 @@ def read_disparity(path: Path, code: MapCode | None = None) -> NDArray[np.float3
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise PictureError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    stored = None
+    with contextlib.suppress(cv2.error):  # an empty file, or one that announces too many pixels
+        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if stored is None or stored.ndim != 2:
         raise PictureError(f"{path}: is no picture of one channel. Copy or export it again.")
     values = (stored.astype(np.float32) - np.float32(code.zero)) / np.float32(code.unit)
@@ -67,7 +70,7 @@ def read_calibration(path: Path, form: CameraFormat) -> Calibration:
             `middlebury` (calib.txt).
 
     Raises:
-        PictureError: the file cannot be read, or lacks what is needed.
+        PictureError: the file cannot be read, lacks what is needed, or describes no camera.
     """
     readers = {"kitti": _kitti, "cityscapes": _cityscapes, "middlebury": _middlebury}
     try:

@@ -31,10 +31,20 @@ _FOUR_FOLDERS = (
     *_stereo("degraded", "rain_left/{path}", "rain_right/{path}"),
     *_stereo("clean", "gt_left/{path}", "gt_right/{path}"),
 )
+# Either folder holds every pair, the second time with its views swapped: the camera (2 is the left
+# one) is at the end of the names, as in 000000_00_rain_2_50 and its partner 000000_00_rain_0_3_50.
 _RAIN_KITTI = (
     *_FOUR_FOLDERS,
-    *_stereo("degraded", "image_2_3_rain50/{path}", "image_3_2_rain50/{path}"),
-    *_stereo("clean", "image_2_3_norain/{path}", "image_3_2_norain/{path}"),
+    *_stereo(
+        "degraded",
+        "image_2_3_rain50/{number}_{number}(_rain_*2_50)?",
+        "image_3_2_rain50/{number}_{number}(_rain_*3_50)?",
+    ),
+    *_stereo(
+        "clean",
+        "image_2_3_norain/{number}_{number}(_norain_*2)?",
+        "image_3_2_norain/{number}_{number}(_norain_*3)?",
+    ),
 )
 _CITYSCAPES = (
     *_stereo("clean", "leftImg8bit/{path}_leftImg8bit", "rightImg8bit/{path}_rightImg8bit"),
@@ -42,6 +52,8 @@ _CITYSCAPES = (
     Slot("camera", 0, "camera/{path}_camera.json"),
 )
 _CITYSCAPES_CODE = MapCode(unit=256, zero=1)
+_FOGGY = "{0}Img8bit_foggy/{{path}}_{0}Img8bit_foggy_{{variant}}"
+_FOGGY_REFINED = "{0}Img8bit_foggyDBF/{{path}}_{0}Img8bit_foggy(DBF)?_{{variant}}"
 _RAIN100 = _pair(
     "(rain/(X2/)?norain-{number}x2|(rainy/|rain/)?rain-{number})", "(norain/)?norain-{number}"
 )
@@ -94,12 +106,13 @@ _HAZE = (
     Layout("nh-haze", "NH-HAZE (Ancuti et al., NTIRE 2020)", "haze", _NTIRE),
     Layout("dense-haze", "Dense-Haze (Ancuti et al., ICIP 2019)", "haze", _NTIRE),
     Layout("foggy-cityscapes", "Foggy Cityscapes, left views (Sakaridis et al., IJCV 2018)", "haze",
-        (Slot("degraded", 0, "leftImg8bit_foggy(DBF)?/{path}_leftImg8bit_foggy(DBF)?_{variant}"),
+        (*(Slot("degraded", 0, name.format("left")) for name in (_FOGGY, _FOGGY_REFINED)),
          *(slot for slot in _CITYSCAPES if slot.view == 0)),
         map_code=_CITYSCAPES_CODE, camera_format="cityscapes"),
     Layout("foggy-cityscapes-stereo", "Foggy Cityscapes, both views", "haze",
-        (*_stereo("degraded", "leftImg8bit_foggy(DBF)?/{path}_leftImg8bit_foggy(DBF)?_{variant}",
-                  "rightImg8bit_foggy(DBF)?/{path}_rightImg8bit_foggy(DBF)?_{variant}"), *_CITYSCAPES),
+        (*_stereo("degraded", _FOGGY.format("left"), _FOGGY.format("right")),
+         *_stereo("degraded", _FOGGY_REFINED.format("left"), _FOGGY_REFINED.format("right")),
+         *_CITYSCAPES),
         map_code=_CITYSCAPES_CODE, camera_format="cityscapes"),
 )  # fmt: skip
 
@@ -135,7 +148,7 @@ _STEREO = (
          Slot("camera", 0, "calib_cam_to_cam/{key}.txt")),
         camera_format="kitti"),
     Layout("kitti-raw", "KITTI raw drives, rectified (Geiger et al., IJRR 2013)", "clear",
-        _stereo("clean", "{path}/image_02/data/{key}", "{path}/image_03/data/{key}")),
+        _stereo("clean", "image_02/data/{key}", "image_03/data/{key}")),
     Layout("cityscapes", "Cityscapes, both views (Cordts et al., CVPR 2016)", "clear", _CITYSCAPES,
         map_code=_CITYSCAPES_CODE, camera_format="cityscapes"),
     Layout("middlebury", "Middlebury 2014 and 2021 (Scharstein et al., GCPR 2014)", "clear",

@@ -102,7 +102,7 @@ class Layout:
         border: clean pictures may be larger by so many pixels at every side, which are cut off.
         by_rank: where no names agree, the n-th files of each role and view belong together.
         split: of files whose folders name none.
-        lists: text files of `degraded clean` paths, one pair a line, relative to the root.
+        lists: text files of `degraded clean` paths, one pair a line, relative to their folders.
         map_code: of the disparity; None for what `deweather.image.disparity.read_map` reads.
         camera_format: of the camera files.
     """

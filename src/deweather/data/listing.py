@@ -46,8 +46,8 @@ def find_samples(root: str | Path, layout: Layout | str) -> Listing:
 
     Raises:
         UnknownNameError: no layout has this name.
-        ConfigError: there is no such folder, or nothing in it fits; the message says which names
-            were looked for, what is there, and which layouts do fit.
+        ConfigError: there is no such folder, it cannot be read, or nothing in it fits; the message
+            then says which names were looked for, what is there, and which layouts do fit.
     """
     root = Path(root)
     layout = find_layout(layout) if isinstance(layout, str) else layout
@@ -89,7 +89,7 @@ def _explain(root: Path, files: Sequence[str], layout: Layout, listing: Listing)
 
 def fit(root: Path, files: Sequence[str], layout: Layout) -> Listing:
     """The samples that a layout sees in these files, given by their paths below the root."""
-    if lists := [root / name for name in layout.lists if (root / name).is_file()]:
+    if lists := [root / file for file in files if os.path.basename(file) in layout.lists]:
         return _listed(root, lists, layout)
     found = _sort_in(root, files, layout)
     if layout.by_rank:
@@ -153,14 +153,14 @@ def split_of(path: Path) -> str | None:
 
 
 def _listed(root: Path, lists: Sequence[Path], layout: Layout) -> Listing:
-    """The samples of text files with the two paths of a pair in each line."""
+    """The samples of text files with two paths, below the folder of the file, in each line."""
     samples: list[Sample] = []
     unmatched: list[Unmatched] = []
     for file in lists:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
             # The lists of some sets begin paths with a slash, and mean their own folder.
-            paths = [root / word.lstrip("./") for word in line.split()]
+            paths = [file.parent / word.lstrip("./") for word in line.split()]
             missing = [str(path) for path in paths if not path.is_file()]
             if len(paths) == 2 and not missing:
                 degraded, clean = paths
@@ -177,19 +177,32 @@ def _listed(root: Path, lists: Sequence[Path], layout: Layout) -> Listing:
 def _walk(root: Path) -> Iterator[str]:
     """All files below a folder but hidden ones, as paths with slashes, in natural order.
 
-    Links are followed, but no folder is entered twice.
+    Links are followed, but none that leads back to a folder above it. Several may lead to one
+    folder: versions of a set share their clean pictures.
+
+    Raises:
+        ConfigError: a folder cannot be read.
     """
-    entered = {os.path.realpath(root)}
-    for folder, folders, names in os.walk(root, followlinks=True):
+    above = {os.fspath(root): frozenset([os.path.realpath(root)])}
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=_refuse):
+        way = above.pop(folder)  # real paths of this folder and of those that led to it
         visible = sorted((n for n in folders if not n.startswith(".")), key=natural_key)
         folders.clear()
         for name in visible:
-            if (real := os.path.realpath(os.path.join(folder, name))) not in entered:
-                entered.add(real)
+            path = os.path.join(folder, name)
+            if (real := os.path.realpath(path)) not in way:
+                above[path] = way | {real}
                 folders.append(name)
         for name in sorted(names, key=natural_key):
             if not name.startswith("."):
                 yield Path(folder, name).relative_to(root).as_posix()
+
+
+def _refuse(error: OSError) -> None:
+    raise ConfigError(
+        f"{error.filename}: the folder cannot be read ({error.strerror}). "
+        "Change its permissions or move it away."
+    ) from error
 
 
 def _sort_in(root: Path, files: Sequence[str], layout: Layout) -> _Found:
@@ -216,10 +229,11 @@ def _sort_in(root: Path, files: Sequence[str], layout: Layout) -> _Found:
             else:
                 maps: dict[Group, dict[int, Path]] = getattr(found, slot.role)
                 held = maps.setdefault(group, {}).setdefault(slot.view, path)
-            if held in before:  # one of an earlier slot is preferred, and that is no clash
-                found.taken.append(Unmatched((path,), f"name taken by {held}"))
-            elif held == path:
+            if held == path:
                 before.add(path)
+            # One of an earlier slot is preferred, and a link to the same file does no harm.
+            elif held in before and os.path.realpath(held) != os.path.realpath(path):
+                found.taken.append(Unmatched((path,), f"name taken by {held}"))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -14,8 +15,10 @@ from deweather.data.geometry import read_calibration
 from deweather.data.layouts import Sample
 from deweather.data.pictures import Decoded, PictureSet
 from deweather.data.scenes import SceneLibrary, StereoPictures
-from deweather.errors import ConfigError
+from deweather.errors import ConfigError, PairError, PictureError
 from deweather.weather.matching import both_views, match
+
+logger = logging.getLogger(__name__)
 
 Array = NDArray[Any]
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -70,7 +73,8 @@ def scene_library(pictures: PictureSet, longest: int = 1280) -> SceneLibrary:
 
     Where there is no disparity the pair is matched. Of several degraded versions of a scene the
     clean pictures are taken once. Where disparity is not 0 at infinity (Middlebury's `doffs`), it
-    is made so, and the right view is cut on the left by as many pixels.
+    is made so, and the right view is cut on the left by as many pixels. What cannot be read or does
+    not fit is left out, with a warning that names it.
 
     Args:
         pictures: a set with clean pictures.
@@ -78,26 +82,35 @@ def scene_library(pictures: PictureSet, longest: int = 1280) -> SceneLibrary:
 
     Raises:
         ConfigError: the set has no clean pictures.
-        PictureError: a file cannot be read.
-        PairError: the pictures of a sample differ in size.
+        PictureError: no sample can be used, and files of the first cannot be read.
+        PairError: no sample can be used, and pictures of the first differ in size.
     """
     if not pictures.layout.has("clean"):
         raise ConfigError(
             f"layout {pictures.layout.name!r} has no clean pictures to make scenes of."
         )
     library = SceneLibrary([], [])
-    seen: set[object] = set()
+    taken: set[object] = set()
+    broken: dict[str, PictureError | PairError] = {}
     for index, sample in enumerate(pictures.samples):
-        if sample.clean in seen:
+        if sample.clean in taken:
             continue
-        seen.add(sample.clean)
-        decoded = pictures.load(index)
+        try:
+            decoded, offset = pictures.load(index), _offset(pictures, sample)
+        except (PictureError, PairError) as error:
+            if str(error) not in broken:  # many samples may share a clean picture
+                logger.warning("left out: %s", error)
+                broken[str(error)] = error
+            continue
+        taken.add(sample.clean)
         clean = [_eight_bits(picture) for picture in decoded.clean]
         if sample.views == 1:
             factor = min(1.0, longest / max(decoded.size))
             library.photos.append(_reduced(clean[0], factor, cv2.INTER_AREA))
         else:
-            library.pairs.append(_pair(clean, decoded, _offset(pictures, sample), longest))
+            library.pairs.append(_pair(clean, decoded, offset, longest))
+    if not taken:
+        raise next(iter(broken.values()))
     return library
 
 

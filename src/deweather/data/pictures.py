@@ -26,7 +26,7 @@ class Decoded:
     """One sample in memory: V arrays each, all of one height and width.
 
     Attributes:
-        degraded: (H, W, 3), uint8 or uint16; none in sets of clear pictures.
+        degraded: (H, W, 3), all uint8 or all uint16; none in sets of clear pictures.
         clean: likewise; none in sets without ground truth.
         disparity: (V, H, W), float32, pixels, NaN where unknown; None where there is no file.
         depth: likewise, metres.
@@ -109,8 +109,8 @@ class PictureSet:
             PairError: the pictures differ in size.
         """
         sample = self.samples[index]
-        degraded = tuple(map(self._picture, sample.degraded))
-        clean = tuple(map(self._picture, sample.clean))
+        degraded = _of_one_depth([self._picture(source) for source in sample.degraded])
+        clean = _of_one_depth([self._picture(source) for source in sample.clean])
         if degraded and clean and self.layout.border:
             clean = tuple(self._without_border(c, degraded[0].shape) for c in clean)
         both = degraded + clean
@@ -168,3 +168,10 @@ class PictureSet:
             return read_map(file, quantity)
 
         return self.cache.get((file, quantity), load)
+
+
+def _of_one_depth(views: Sequence[Array]) -> tuple[Array, ...]:
+    """The views, with 16 bits if any has them: 65535 is 257 times 255."""
+    if len({view.dtype for view in views}) < 2:
+        return tuple(views)
+    return tuple(v if v.dtype == np.uint16 else v.astype(np.uint16) * 257 for v in views)

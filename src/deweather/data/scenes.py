@@ -6,6 +6,7 @@ very batches that it would have seen, and no sampler state needs to be saved.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
@@ -110,8 +111,9 @@ def _pictures(folder: Path) -> list[Path]:
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read a picture as (H, W, 3), uint8, at most 1280 pixels long."""
-    data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    picture = None
+    with contextlib.suppress(FileNotFoundError, cv2.error):  # dead links; empty files
+        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise PictureError(f"{path}: cannot be read as a picture; remove or replace it.")
     picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -21,6 +21,12 @@ def test_the_table_names_every_model(run):
         assert " ".join(purpose[1:]) == about(name)
 
 
+def test_the_table_tells_who_reads_both_views(run):
+    lines = run("models").stdout.splitlines()
+    alone = {line.split()[0].partition("-")[0] for line in lines if "1 or 2, each alone" in line}
+    assert alone == {"kanet", "dcmpnet"}
+
+
 def test_each_network_is_named_above_its_variants(run):
     lines = run("models").stdout.splitlines()
     for family, (_, title) in NETWORKS.items():

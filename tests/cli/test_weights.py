@@ -65,6 +65,12 @@ def test_json(run, shelf):
     assert json.loads(run("weights", "show", "net-small.haze", "--json").stdout) == card
 
 
+def test_json_before_the_command_is_not_ignored(run, shelf):
+    result = run("weights", "--json", "show", "net-small.haze")
+    assert result.exit_code == 2
+    assert "after the command" in result.stderr
+
+
 def test_unknown_names_are_wrong_usage(run, shelf):
     result = run("weights", "show", "net-smal.haze")
     assert result.exit_code == 2

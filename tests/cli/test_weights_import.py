@@ -22,8 +22,10 @@ def test_import_show_and_restore(run, checkpoint, tmp_path):
     out = tmp_path / "psidnet.safetensors"
     result = run("weights", "import", checkpoint, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "deweather restore" in result.stdout
+    assert f"--weather haze --weights {out}" in result.stdout
     shown = run("weights", "show", out)
+    assert "recipe:        the authors' own\n" in shown.stdout
+    assert "trained on:    not recorded\n" in shown.stdout
     for text in ("psidnet", "latest.pth", "as released", "as_released"):
         assert text in shown.stdout
     source = write(tmp_path / "in" / "a.png", height=19, width=30)

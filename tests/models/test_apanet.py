@@ -247,6 +247,15 @@ def test_strips_leave_the_input_alone(monkeypatch):
     assert torch.equal(x, before)
 
 
+def test_more_pixels_than_float16_can_count():
+    """Sums of exponentials over 264x264 pixels pass its end at 65504."""
+    network, x = alive(create_model("apanet-tiny")), frames(1, 1, 264, 264)
+    with torch.no_grad():
+        expected = network(x).image
+        image = network.half()(x.half()).image
+    torch.testing.assert_close(image.float(), expected, rtol=0, atol=0.05)
+
+
 def without_memory(network, x):
     """What the network would make of x if external attention added nothing."""
     kept = {k: p.clone() for k, p in network.state_dict().items()}

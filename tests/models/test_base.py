@@ -1,5 +1,6 @@
 """The contract that every network keeps."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,12 +29,29 @@ def test_frames_that_meet_the_needs_pass(shape):
         ((1, 1, 3, 0, 12), "0x12 pixels"),
         ((1, 2, 3, 12, 12), "2 views; Mono takes 1"),
         ((1, 1, 4, 12, 12), r"\(1, 1, 4, 12, 12\)"),
-        ((1, 3, 12, 12), r"\(1, 3, 12, 12\)"),
+        ((1, 3, 12, 12), r"\(1, 3, 12, 12\).*pictures\[:, None\]"),
+        ((0, 1, 3, 12, 12), "one sample at least"),
     ],
 )
 def test_frames_that_do_not_are_named(shape, message):
     with pytest.raises(FramesError, match=message):
         Mono().check(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("frames", [np.zeros((1, 1, 3, 12, 12), np.float32), "a.jpg", None])
+def test_what_is_no_tensor_is_named(frames):
+    with pytest.raises(FramesError, match=rf"{type(frames).__name__}.*deweather\.restore"):
+        Mono().check(frames)
+
+
+def test_frames_have_the_dtype_of_the_weights_unless_autocast_converts():
+    network, frames = Mono(), torch.zeros(1, 1, 3, 12, 12, dtype=torch.float64)
+    network.weight = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(FramesError, match=r"float64, the weights torch.float32; give frames.to\("):
+        network.check(frames)
+    with torch.autocast("cpu", torch.bfloat16):
+        network.check(frames)
+    network.double().check(frames)
 
 
 def test_restorations_do_not_share_their_extras():

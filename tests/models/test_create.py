@@ -33,6 +33,12 @@ def test_unknown_variants_list_the_valid_ones(name):
     assert all(valid in str(caught.value) for valid in list_models())
 
 
+@pytest.mark.parametrize("name", [3, None])
+def test_names_that_are_no_text_list_the_valid_ones(name):
+    with pytest.raises(ConfigError, match=rf"model {name}; give a name.*psidnet-tiny"):
+        create_model(name)
+
+
 def test_unknown_switches_list_the_valid_ones_and_hint():
     with pytest.raises(UnknownNameError, match=r"'widht'.*'width'.*encoder.*pool_window"):
         create_model("stereoirr-tiny", widht=8)
@@ -69,6 +75,7 @@ def test_switches_of_the_wrong_kind_name_switch_and_value(switch, value):
         {"decoder": (1, -1, 1)},
         {"gate_expansion": -0.5},
         {"gate_expansion": float("nan")},
+        {"gate_expansion": float("inf")},
         {"attention_from": -1},
         {"pool_window": 0},
     ],

@@ -348,6 +348,8 @@ def test_training_leaves_blocks_out_and_eval_does_not():
         ({"decoder_blocks": 0}, "decoder_blocks = 0"),
         ({"drop_path": 1.0}, r"drop_path = 1\.0"),
         ({"drop_path": float("nan")}, "drop_path = nan"),
+        ({"seed": -1}, r"seed = -1; .*from 0 to 2\^63 - 1"),
+        ({"seed": 1 << 63}, "seed = 9223372036854775808"),
         ({"crop": "yes"}, "'yes'"),
     ],
 )

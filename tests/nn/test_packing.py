@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from deweather.errors import ConfigError
 from deweather.models import create_model
 from deweather.nn.packing import PackedConvolution, packed
 from deweather.nn.pointwise import Pointwise
@@ -52,6 +53,18 @@ def test_tokens():
     layer, x = Pointwise(16, 24), drawn(1, 12, 20, 16)
     with torch.inference_mode():
         torch.testing.assert_close(PackedConvolution(layer, (1, 16, 12, 20))(x), layer(x))
+
+
+@needs_onednn
+def test_what_cannot_be_packed_or_saved_says_so():
+    network, x = create_model("kanet-tiny"), drawn(1, 1, 3, 64, 64)
+    copy = packed(network, x)
+    with pytest.raises(ConfigError, match="cannot be saved"):
+        copy.state_dict()
+    with pytest.raises(ConfigError, match="packed already"):
+        packed(copy, x)
+    with pytest.raises(ConfigError, match=r"float64 on cpu; .*network\.float\(\)\.cpu\(\)"):
+        packed(network.double(), x.double())
 
 
 def test_without_onednn_the_weights_stay_as_they_are(monkeypatch):

@@ -26,3 +26,11 @@ def test_the_layer_is_a_linear_one_with_gradients():
     ours = torch.autograd.grad(layer(x).square().mean(), parameters)
     plain = torch.autograd.grad(F.linear(x, *parameters).square().mean(), parameters)
     torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_compiled_layer_is_one_graph(gradients):
+    layer, x = Pointwise(8, 12), torch.rand(1, 9, 10, 8)
+    with torch.set_grad_enabled(gradients):
+        compiled = torch.compile(layer, backend="eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), layer(x), rtol=0, atol=1e-6)

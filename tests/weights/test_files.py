@@ -86,6 +86,39 @@ def test_files_that_cannot_be_used_say_why(network, tmp_path):
         load_weights(cut)
 
 
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ('{"model": "stereoirr-tiny"}', "damaged header"),
+        ('{"model": 3, "switches": {}, "task": "rain"}', "damaged header"),
+        ('{"model": "stereoirr-tiny", "switches": [], "task": "rain"}', "damaged header"),
+        ('{"model": "stereoirr-huge", "switches": {}, "task": "rain"}', "another version.*-huge"),
+        (
+            '{"model": "stereoirr-tiny", "switches": {"a": 1}, "task": "rain"}',
+            "another version.*'a'",
+        ),
+    ],
+)
+def test_headers_that_cannot_be_followed_name_the_file(tmp_path, header, why):
+    path = tmp_path / "odd.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"deweather": header})
+    with pytest.raises(WeightsError, match=rf"odd\.safetensors: .*{why}"):
+        load(path)
+
+
+def test_an_authors_file_is_sent_to_the_import(network, tmp_path):
+    torch.save(network.state_dict(), tmp_path / "latest.pth")
+    with pytest.raises(WeightsError, match=r"latest\.pth: .*deweather weights import FILE"):
+        load(tmp_path / "latest.pth")
+
+
+def test_a_network_without_weights_is_no_unknown_name():
+    with pytest.raises(WeightsError, match=r"no weights are bundled.*create_model\('psidnet'\)"):
+        load("psidnet")
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'stereoirr-small\.rain'"):
+        load("stereoirr-small")
+
+
 def test_unknown_names_list_the_valid_ones():
     with pytest.raises(UnknownNameError, match=r"stereoirr-small\.rain"):
         find_weights("stereoirr-small.rainn")

@@ -3,6 +3,7 @@
 import importlib
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -187,6 +188,13 @@ def test_random_features_of_other_shapes_are_refused(shapes):
         from_authors("kanet", state, fourier=tuple(map(torch.zeros, shapes)))
 
 
+@pytest.mark.parametrize("fourier", [3, "x", (np.zeros((512, 64)), np.zeros(512))])
+def test_random_features_that_are_no_tensors_are_refused(fourier):
+    state = {k: torch.zeros(t.shape) for k, t in empty("kanet").items()}
+    with pytest.raises(ConfigError, match=f"fourier is of type {type(fourier).__name__}"):
+        from_authors("kanet", state, fourier=fourier)
+
+
 def test_switches_that_change_sizes_are_refused(state):
     with pytest.raises(ConfigError, match=r"\{'width': 16\} make a network of other sizes"):
         from_authors("psidnet", state, width=16)
@@ -205,6 +213,14 @@ def test_what_is_no_checkpoint_of_the_method_says_so(state):
         from_authors("psidnet", {})
     with pytest.raises(ConfigError, match="no state"):
         from_authors("psidnet")
+    with pytest.raises(ConfigError, match=r"type str; .*torch\.load\(FILE, weights_only=True\)"):
+        from_authors("psidnet", "latest.pth")
+    with pytest.raises(WeightsError, match="holds 1: 'Tensor' and not named tensors"):
+        from_authors({1: torch.zeros(1)})
+    with pytest.raises(WeightsError) as caught:
+        from_authors("psidnet", {k: t.numpy() for k, t in state.items()})
+    assert "'ndarray', … and not" in str(caught.value)
+    assert len(str(caught.value)) < 400
     twice = {"a": torch.zeros(1), "module.a": torch.zeros(1)}
     with pytest.raises(WeightsError, match="with and without"):
         from_authors(twice)

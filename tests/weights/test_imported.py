@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.restore import Restorer
@@ -141,6 +142,23 @@ def test_files_that_are_no_checkpoints_say_why(tmp_path):
     torch.save(torch.zeros(2), tmp_path / "tensor.pth")
     with pytest.raises(WeightsError, match="holds a Tensor"):
         read_checkpoint(tmp_path / "tensor.pth")
+
+
+def test_what_does_not_fit_names_the_file(folder, tmp_path):
+    with pytest.raises(WeightsError, match=r"latest\.pth: the keys are those of psidnet"):
+        import_weights(folder / "latest.pth", tmp_path / "a.safetensors", name="kanet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_safetensors_are_read_but_not_those_of_this_package(folder, tmp_path):
+    save_file(authors.psidnet(), tmp_path / "a.safetensors")
+    card = import_weights(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    assert card.origin.file == "a.safetensors"
+    with pytest.raises(ConfigError, match=r"b\.safetensors: is a weights file of this package"):
+        read_checkpoint(tmp_path / "b.safetensors")
+    (tmp_path / "junk.safetensors").write_bytes(b"junk")
+    with pytest.raises(WeightsError, match=r"junk\.safetensors: cannot be read"):
+        read_checkpoint(tmp_path / "junk.safetensors")
 
 
 def test_numpy_scalars_beside_the_parameters_are_read(tmp_path):

@@ -90,7 +90,7 @@ def models(
                 f"{row['parameters']:,}",
                 f"{row['gflop_per_megapixel']:,.0f}",
                 ", ".join(w.partition(".")[2] for w in row["weights"]),
-                " or ".join(map(str, row["views"])),
+                " or ".join(map(str, row["views"])) + ("" if row["whole_rows"] else ", each alone"),
                 row["minimum"],
                 row["multiple"],
                 row["tile_overlap"] or "whole pictures only",

@@ -30,6 +30,8 @@ app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 def weights(context: typer.Context, as_json: Json = False) -> None:
     """List the bundled weights; `deweather weights show NAME` prints the card of one."""
     if context.invoked_subcommand is not None:
+        if as_json:
+            raise typer.BadParameter("give it after the command's name.", param_hint="--json")
         return
     from deweather.weights import list_weights, read_card
 
@@ -108,7 +110,10 @@ def import_checkpoint(
         say_json(card.model_dump())
         return
     say(f"{one_line(out)}: takes out {card.task}, {card.parameters:,} parameters.")
-    say(f"Use it with: deweather restore PICTURE --out DIR --weights {one_line(out)}")
+    say(
+        "Use it with: deweather restore PICTURE --out DIR "
+        f"--weather {card.task} --weights {one_line(out)}"
+    )
 
 
 def _show_file(path: Path, as_json: bool) -> None:
@@ -183,9 +188,9 @@ def _say_card(card: Card) -> None:
         "size": f"{card.size:,} bytes",
         "sha256": card.sha256,
         "licence": card.licence,
-        "recipe": f"{card.recipe} at {card.commit}",
+        "recipe": card.recipe if card.origin else f"{card.recipe} at {card.commit}",
         "training": card.training,
-        "trained on": ", ".join(card.data.sets),
+        "trained on": ", ".join(card.data.sets) or "not recorded",
         "its licences": card.data.licences,
         "weather": card.data.weather,
     }

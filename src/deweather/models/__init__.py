@@ -25,6 +25,8 @@ NETWORKS: dict[str, tuple[str, str]] = {
 
 
 def _module(variant: str) -> Any:
+    if not isinstance(variant, str):
+        raise ConfigError(f"model {variant!r}; give a name, one of {', '.join(list_models())}.")
     family = variant.partition("-")[0]
     if family not in NETWORKS:
         raise UnknownNameError("model", variant, list_models())
@@ -60,7 +62,7 @@ def create_model(name: str, **switches: Any) -> Network:
 
     Raises:
         UnknownNameError: no such variant, or no such switch; the message lists the valid ones.
-        ConfigError: a switch has a value of the wrong kind, or out of range.
+        ConfigError: the name is no text, or a switch has a value of the wrong kind or out of range.
     """
     module = _module(name)
     if name not in module.VARIANTS:

@@ -277,7 +277,9 @@ class APANet(Network):
         batch, views = frames.shape[:2]
         pictures = frames.transpose(0, 1).flatten(0, 1)  # all left views, then all right ones
         scratch: Tensor | None = None
-        if not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+        # float16 holds neither the exponentials that strips are made of nor sums of them.
+        whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if not whole and frames.dtype != torch.float16:
             scratch = frames.new_empty(self.config.slots * frames.shape[3] * frames.shape[4])
 
         def refine(blocks: nn.Module, x: Tensor) -> Tensor:

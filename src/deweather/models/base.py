@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -69,12 +70,30 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def check(self, frames: Tensor) -> None:
-        """Raise FramesError unless floating frames (B, V, 3, H, W) meet the network's needs."""
+        """Raise FramesError unless floating frames (B, V, 3, H, W) meet the network's needs.
+
+        Their dtype must be that of the weights, unless autocast takes care of it.
+        """
+        if not isinstance(frames, Tensor):
+            raise FramesError(
+                f"frames are of type {type(frames).__name__}; expected a tensor (B, V, 3, H, W). "
+                "deweather.restore takes paths, PIL images and arrays."
+            )
         shape = tuple(frames.shape)
         if not frames.is_floating_point():
             raise FramesError(f"frames are {frames.dtype}; expected floating point in [0, 1].")
+        weights = next(self.parameters(), frames).dtype
+        if frames.dtype != weights and not torch.is_autocast_enabled(frames.device.type):
+            raise FramesError(
+                f"frames are {frames.dtype}, the weights {weights}; give frames.to({weights})."
+            )
         if frames.ndim != 5 or shape[2] != 3:
-            raise FramesError(f"frames have shape {shape}; expected (B, V, 3, H, W).")
+            raise FramesError(
+                f"frames have shape {shape}; expected (B, V, 3, H, W). Pictures (B, 3, H, W) of one "
+                "camera become frames by pictures[:, None]."
+            )
+        if shape[0] == 0:
+            raise FramesError(f"frames have shape {shape}; give one sample at least.")
         if shape[1] not in self.views:
             valid = " or ".join(str(v) for v in sorted(self.views))
             raise FramesError(f"frames have {shape[1]} views; {type(self).__name__} takes {valid}.")
@@ -91,12 +110,12 @@ def check_least(config: object, **least: float) -> None:
     """Check numbers of a config: each name with the least value that it may have.
 
     Raises:
-        ConfigError: one of them is less, or no number.
+        ConfigError: one of them is less, infinite, or no number.
     """
     for name, low in least.items():
         value = getattr(config, name)
-        if not value >= low:
-            raise ConfigError(f"{name} = {value!r}; give at least {low}.")
+        if not low <= value < math.inf:
+            raise ConfigError(f"{name} = {value!r}; give a finite number, at least {low}.")
 
 
 def check_levels(encoder: tuple[int, ...], decoder: tuple[int, ...]) -> None:

@@ -114,6 +114,8 @@ class KANetConfig:
             raise ConfigError(f"widths = {self.widths}; give at least 8 channels at 1/32.")
         if not 0 <= self.drop_path < 1:
             raise ConfigError(f"drop_path = {self.drop_path}; give a share in [0, 1).")
+        if not 0 <= self.seed < 1 << 63:
+            raise ConfigError(f"seed = {self.seed}; give a whole number from 0 to 2^63 - 1.")
 
     def follows_release(self, switch: bool | None) -> bool:
         """The value of a switch that `as_released` decides where it is None."""
@@ -408,7 +410,12 @@ class KANet(Network):
             FramesError: the shape does not meet `needs`.
         """
         crop = self.config.follows_release(self.config.crop)
-        if crop and frames.ndim == 5 and min(frames.shape[-2:]) >= MINIMUM:
+        if (
+            crop
+            and isinstance(frames, Tensor)
+            and frames.ndim == 5
+            and min(frames.shape[-2:]) >= MINIMUM
+        ):
             frames = released_crop(frames)
         self.check(frames)
         pictures = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deweather.errors import ConfigError
 from deweather.nn.pointwise import Pointwise, as_convolution
 
 
@@ -34,6 +35,10 @@ class PackedConvolution(nn.Module):
         self._convolve = operators._convolution_pointwise
         self.weight = operators._reorder_convolution_weight(weight, *self.places, [*shape])
 
+    def _save_to_state_dict(self, *_: Any) -> None:
+        # torch would leave the weights out and say nothing.
+        raise ConfigError("a packed network cannot be saved; save the one that it was made of.")
+
     def forward(self, x: Tensor) -> Tensor:
         """Do what the layer does."""
         x = x.permute(0, 3, 1, 2) if self.tokens else x
@@ -55,7 +60,18 @@ def packed(network: nn.Module, frames: Tensor) -> nn.Module:
 
     Returns:
         The copy, in eval mode; where torch has no oneDNN, with its weights as they were.
+
+    Raises:
+        ConfigError: the network is packed already, not on the CPU or not in float32.
     """
+    if any(isinstance(m, PackedConvolution) for m in network.modules()):
+        raise ConfigError("the network is packed already; use it as it is, or pack the original.")
+    for name, tensor in network.named_parameters():
+        if not tensor.is_cpu or tensor.dtype != torch.float32:
+            raise ConfigError(
+                f"{name} is {tensor.dtype} on {tensor.device}; pack networks in float32 on the CPU: "
+                "network.float().cpu()."
+            )
     network = copy.deepcopy(network).eval().requires_grad_(False)
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return network

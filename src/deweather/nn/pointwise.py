@@ -31,9 +31,11 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def as_convolution(x: Tensor) -> bool:
     """Whether `pointwise` convolves these tokens."""
+    if torch.compiler.is_compiling():  # first of all: what follows would break the graph in two
+        return False
     available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     suited = available and x.is_cpu and x.dtype == torch.float32 and x.ndim == 4
-    return suited and not torch.compiler.is_compiling() and x.numel() >= _TOKENS * x.shape[-1]
+    return suited and x.numel() >= _TOKENS * x.shape[-1]
 
 
 class Pointwise(nn.Linear):

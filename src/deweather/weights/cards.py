@@ -118,7 +118,8 @@ def find_weights(weights: str | Path) -> Path:
 
     Raises:
         UnknownNameError: neither bundled weights nor a file.
-        WeightsError: the bundled file is not the one that its card describes.
+        WeightsError: no such file, a network that no weights are bundled for, or the bundled file is
+            not the one that its card describes.
     """
     name = str(weights)
     if isinstance(weights, str) and name in list_weights():
@@ -134,4 +135,11 @@ def find_weights(weights: str | Path) -> Path:
         return path
     if path.suffix in (".safetensors", ".pt", ".pth") or len(path.parts) > 1:
         raise WeightsError(f"{path}: no such weights file. Bundled: {', '.join(list_weights())}.")
+    from deweather.models import list_models  # with torch, which reading cards does without
+
+    if name in list_models() and not any(w.startswith(f"{name}.") for w in list_weights()):
+        raise WeightsError(
+            f"{name}: no weights are bundled for this network. Give a file that was trained or imported "
+            f"(deweather weights import), or take fresh weights: deweather.models.create_model({name!r})."
+        )
     raise UnknownNameError("weights", name, list_weights())

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from deweather.atomic import write_whole
-from deweather.errors import WeightsError
+from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.models import Network, create_model
 from deweather.weights.cards import find_weights
 
@@ -64,25 +64,40 @@ def read_header(path: str | Path) -> Header:
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such weights file.") from error
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error}); fetch it again.") from error
+        remedy = "fetch it again."
+        if Path(path).suffix in (".pt", ".pth"):
+            remedy = "authors' checkpoints become one by: deweather weights import FILE --out FILE"
+        raise WeightsError(f"{path}: not a safetensors file ({error}); {remedy}") from error
     if text is None:
         raise WeightsError(
             f"{path}: does not say which network it belongs to; it was not written here."
         )
     try:
-        return Header(**json.loads(text))
+        header = Header(**json.loads(text))
     except (TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: has a damaged header ({text[:80]!r}).") from error
+        raise _damaged(path, text) from error
+    kinds = ((header.model, str), (header.switches, dict), (header.task, str))
+    if not all(isinstance(value, kind) for value, kind in kinds):
+        raise _damaged(path, text)
+    return header
+
+
+def _damaged(path: str | Path, header: str) -> WeightsError:
+    return WeightsError(f"{path}: has a damaged header ({header[:80]!r}); fetch it again.")
 
 
 def load_weights(path: str | Path) -> tuple[Network, Header]:
     """Build the network that a weights file belongs to and fill it, in float32 and eval mode.
 
     Raises:
-        WeightsError: as `read_header`, or names or shapes do not fit the network.
+        WeightsError: as `read_header`, it belongs to a network that is not known here, or names or
+            shapes do not fit the network.
     """
     header = read_header(path)
-    network = create_model(header.model, **header.switches)
+    try:
+        network = create_model(header.model, **header.switches)
+    except (UnknownNameError, ConfigError) as error:
+        raise WeightsError(f"{path}: belongs to another version of deweather: {error}") from error
     fill(network, path, header.model)
     return network.eval().to(memory_format=torch.channels_last), header  # type: ignore[call-overload]
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from deweather.errors import ConfigError, WeightsError
 from deweather.models import NETWORKS
 from deweather.weights.authors import TASKS, bare_parameters, from_authors, recognise, switches_of
 from deweather.weights.cards import Card, Data, Origin, write_card
-from deweather.weights.files import save_weights
+from deweather.weights.files import read_header, save_weights
 
 _UNKNOWN = "not recorded in the checkpoint"
 
@@ -41,7 +44,8 @@ def import_weights(
         The card.
 
     Raises:
-        ConfigError: `out` has another ending, or exists.
+        ConfigError: `out` has another ending, exists or cannot be written, or `path` is a weights file
+            of this package already.
         UnknownNameError: no such method.
         WeightsError: the file cannot be read, or does not hold the parameters of the method.
     """
@@ -52,8 +56,11 @@ def import_weights(
     for existing in (p for p in (out, beside) if p.exists() and not overwrite):
         raise ConfigError(f"{existing}: exists; name another file, or overwrite it on purpose.")
     state = read_checkpoint(path)
-    name = recognise(bare_parameters(state), name)
-    network = from_authors(name, state, as_released=as_released)
+    try:
+        name = recognise(bare_parameters(state), name)
+        network = from_authors(name, state, as_released=as_released)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
     if type(network).__name__ != NETWORKS[name][0]:
         raise WeightsError(
             f"{path}: holds {type(network).__name__}, a partner in training that restores nothing; "
@@ -81,11 +88,14 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
     """What a file that torch saved holds, on the CPU; tensors and plain values only, never code.
 
     Raises:
+        ConfigError: a file that this package wrote, which needs no import.
         WeightsError: no such file, or not one that can be read so.
     """
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint.")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
     # Scores are often kept as numpy scalars, by a name that numpy has given up since.
     scalars = [
         (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
@@ -104,6 +114,19 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not named parameters.")
     return state
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        read_header(path)
+    except WeightsError:  # not one of ours, as it should be
+        pass
+    else:
+        raise ConfigError(f"{path}: is a weights file of this package; use it as it is.")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: cannot be read ({error}); fetch it again.") from error
 
 
 def _text(name: str) -> str:

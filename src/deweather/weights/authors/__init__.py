@@ -56,13 +56,17 @@ def from_authors(
     Raises:
         UnknownNameError: no such method, or no such switch.
         WeightsError: keys that are missing, unknown or misshapen, which are listed.
-        ConfigError: no state, `fourier` for another method or of other shapes, or switches that change
-            the sizes of the network.
+        ConfigError: no state, `fourier` for another method or of other kind or shapes, or switches that
+            change the sizes of the network.
     """
     if isinstance(name, Mapping):
         name, state = None, name
-    if state is None:
-        raise ConfigError("from_authors got no state; give the authors' parameters by their names.")
+    if not isinstance(state, Mapping):
+        got = "no state" if state is None else f"a state of type {type(state).__name__}"
+        raise ConfigError(
+            f"from_authors got {got}; give the authors' parameters by their names, as "
+            "torch.load(FILE, weights_only=True) reads them."
+        )
     parameters = bare_parameters(state)
     kind = _kind(parameters, name)
     name = _method(kind)
@@ -128,12 +132,16 @@ def _kind(keys: Iterable[str], name: str | None) -> str:
             )
         return found
     if name is None:
-        few = sorted(keys)[:5]
         raise WeightsError(
-            f"the keys {', '.join(few)}{', …' if len(keys) > len(few) else ''} belong to no known "
-            f"checkpoint; name the method, one of {', '.join(TASKS)}, to see what is missing."
+            f"the keys {_few(sorted(keys))} belong to no known checkpoint; name the method, one of "
+            f"{', '.join(TASKS)}, to see what is missing."
         )
     return max((k for k in shared if _method(k) == name), key=shared.__getitem__)
+
+
+def _few(texts: list[str]) -> str:
+    """The first five, and a sign that there are more."""
+    return ", ".join(texts[:5] + ["…"] * (len(texts) > 5))
 
 
 def _method(kind: str) -> str:
@@ -147,11 +155,15 @@ def bare_parameters(state: Mapping[str, Any]) -> dict[str, Tensor]:
         WeightsError: something else than named tensors is in it.
     """
     inner = next((state[c] for c in CONTAINERS if isinstance(state.get(c), Mapping)), state)
-    other = {str(k): type(v).__name__ for k, v in inner.items() if not isinstance(v, Tensor)}
+    other = [
+        f"{k!r}: {type(v).__name__!r}"
+        for k, v in inner.items()
+        if not (isinstance(k, str) and isinstance(v, Tensor))
+    ]
     if other or not inner:
         raise WeightsError(
-            f"the checkpoint holds {other or 'nothing'} besides tensors; give its parameters, bare "
-            f"or inside of {', '.join(CONTAINERS)}."
+            f"the checkpoint holds {_few(other) or 'nothing'} and not named tensors alone; give its "
+            f"parameters, bare or inside of {', '.join(CONTAINERS)}."
         )
     bare: dict[str, Tensor] = {}
     for key, tensor in inner.items():
@@ -220,6 +232,8 @@ def _fourier(module: Any, name: str, fourier: tuple[Tensor, Tensor] | None) -> d
         return {}
     if not hasattr(module, "FOURIER"):
         raise ConfigError(f"fourier is for kanet; {name} has no random features.")
+    if not (isinstance(fourier, tuple | list) and all(isinstance(t, Tensor) for t in fourier)):
+        raise ConfigError(f"fourier is of type {type(fourier).__name__}; expected two tensors.")
     shapes = [tuple(tensor.shape) for tensor in fourier]
     if shapes != list(module.FOURIER.values()):
         raise ConfigError(

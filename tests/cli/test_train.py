@@ -129,6 +129,28 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(run, workshop):
     assert not (workshop / "r").exists()
 
 
+def test_a_dry_run_is_that_of_its_options(run, workshop):
+    """Of a run of one step, of one device's part, from the start, and of a rate that is too high."""
+    (workshop / "r").mkdir()
+    torch.save({"format": 1, "loop": {"step": 2}}, workshop / "r/last.ckpt")
+    (workshop / "r/recipe.yaml").write_text(RECIPE.replace("haze", "rain"))
+    args = ("train", workshop / "trial.yaml", "--data", workshop / "data", "--out", workshop / "r")
+    args = (*args, "--device", "cpu", "--dry-run")
+    refused = run(*args)
+    assert refused.exit_code == 2
+    assert "weather.kind" in refused.stderr
+    changes = [f"--set={c}" for c in ("steps=1", "data.views=4", "optimizer.rate=1e30")]
+    result = run(*args, "--fresh", "--devices", 2, *changes, "--set=optimizer.warmup=0")
+    assert result.exit_code == 0, result.stderr
+    assert "this one 2x1x3x32x32" in result.stdout or "this one 1x2x3x32x32" in result.stdout
+    assert "it is left out: the loss is nan" in result.stdout
+    assert "start in" in result.stdout
+    assert len(list((workshop / "r").iterdir())) == 2
+    result = run(*args, "--fresh", "--devices", 2)
+    assert result.exit_code == 2
+    assert "1 samples in a batch on 2 devices" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("step", "options", "how"),
     [

@@ -48,6 +48,14 @@ def test_a_damaged_one_is_found_and_the_previous_used(kept, damage, caplog):
         kept.read()
 
 
+def test_a_damaged_one_does_not_take_the_place_of_the_previous(kept):
+    kept.last.write_bytes(b"")
+    assert kept.read()["step"] == 2
+    kept.write(state(4))
+    kept.last.write_bytes(b"")
+    assert Checkpoints(kept.folder).read()["step"] == 2
+
+
 def test_another_programs_checkpoint_is_refused(kept):
     torch.save({"global_step": 3}, kept.last)
     with pytest.raises(ConfigError, match=r"last\.ckpt was not written by this version.*--fresh"):

@@ -59,6 +59,13 @@ def test_defaults_fill_what_is_left_out(tmp_path):
         (GOOD + "loss: {frequncy_weight: 1}\n", r"loss\.frequncy_weight.*'frequency_weight'"),
         (GOOD + "loss: {kind: stages, eps: 1}\n", r"loss\.eps.*early_stages"),
         (GOOD + "loss: {kind: depht}\n", r"loss\.kind: unknown loss 'depht'; did you mean 'depth'"),
+        (GOOD + "loss: stages\n", r"loss: give keys.*charbonnier, stages.*given: 'stages'"),
+        (GOOD + "loss:\n", r"loss: give keys.*given: None"),
+        (GOOD + "optimizer: {betas: [2, 0.9]}\n", r"optimizer\.betas\.0: .*less than 1 \(given: 2"),
+        (GOOD + "optimizer: {rate: .inf}\n", r"optimizer\.rate: .*finite"),
+        (GOOD + "data: {scales: [1, 0.3]}\n", r"data: scales are \[1\.0, 0\.3\]; give the least"),
+        (GOOD + "data: {scales: [0, 1]}\n", r"data: scales are \[0\.0, 1\.0\].*above 0"),
+        (GOOD + "dev: {folder: x, split: test}\n", r"dev\.split: .*'train' or 'val'"),
         (GOOD + "loss: {kind: 7}\n", r"loss\.kind: unknown loss '7'; valid: charbonnier"),
         (
             GOOD + "loss: {kind: depth, features: {knd: 3}}\n",

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from deweather.errors import ConfigError, TrainingError, WeightsError
+from deweather.models import create_model
 from deweather.train import checkpoints, loop
-from deweather.train.run import train
-from deweather.weights.files import load_weights
+from deweather.train.run import Machine, train
+from deweather.weights.files import load_weights, save_weights
 
 from .make import CPU, recipe, save_picture
 
@@ -52,6 +53,27 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(pictures, tmp_path):
     straight = run(plan, pictures, tmp_path / "a")
     half = run(plan, pictures, tmp_path / "b", max_steps=1)
     assert not equal(straight, half)
+    assert equal(straight, run(plan, pictures, tmp_path / "b"))
+    assert lines(tmp_path / "a") == lines(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [
+        ("dcmpnet-tiny", {"kind": "depth", "updates": "alternating", "contrastive": 0}),
+        ("apanet-tiny", {"kind": "distillation", "real_layout": "real", "real_views": 2}),
+    ],
+)
+def test_all_that_a_method_keeps_is_resumed(pictures, tmp_path, model, loss):
+    """Which network's turn it is, a teacher, real pictures, phases that differ before and after."""
+    if loss["kind"] == "distillation":
+        teacher = tmp_path / "teacher.safetensors"
+        save_weights(teacher, create_model(model), model=model, switches={}, task="haze")
+        loss = loss | {"teacher": str(teacher), "real": "mono", "features": {"kind": "random"}}
+    phases = [{"start": 1, "patch": 48, "views": 2}]
+    plan = recipe(model, "haze", 3, loss=loss, data={"views": 2, "phases": phases})
+    straight = run(plan, pictures, tmp_path / "a")
+    run(plan, pictures, tmp_path / "b", max_steps=1)
     assert equal(straight, run(plan, pictures, tmp_path / "b"))
     assert lines(tmp_path / "a") == lines(tmp_path / "b")
 
@@ -122,6 +144,21 @@ def test_the_best_weights_are_those_of_the_best_dev_score(pictures, tmp_path, mo
         False,
         False,
     ]
+
+
+def test_scores_of_other_dev_scenes_do_not_count(pictures, tmp_path, monkeypatch):
+    scores = iter([30.0, 20.0, 10.0])
+    monkeypatch.setattr("deweather.train.score.Panel.score", lambda *_: {"psnr": next(scores)})
+    monkeypatch.setattr("deweather.train.score.Panel.sheet", torch.zeros(3, 4, 4), raising=False)
+
+    def best(steps, batches):
+        dev = {"folder": str(pictures), "every": 1, "batches": batches}
+        run(recipe(dev=dev), pictures, tmp_path / "run", max_steps=steps)
+        return checkpoints.Checkpoints(tmp_path / "run").read()["best"]
+
+    assert best(1, 1) == 30.0
+    assert best(2, 2) == 20.0
+    assert best(3, 2) == 20.0
 
 
 def test_dev_scores_are_those_of_the_averaged_weights(pictures, tmp_path):
@@ -227,6 +264,21 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(pictures, tmp_path, monke
     run(recipe(), pictures, out)
 
 
+def test_a_disk_that_fills_up_between_checkpoints_is_said(pictures, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_image", full)
+    with pytest.raises(TrainingError, match=r"run: the disk is full.*same command"):
+        run(recipe(), pictures, tmp_path / "run")
+
+
+def test_a_folder_that_cannot_be_made_is_said(pictures, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file/run: cannot be written to \(.*name another"):
+        run(recipe(), pictures, tmp_path / "file" / "run")
+
+
 def test_a_run_of_another_recipe_is_not_resumed(pictures, tmp_path):
     out = tmp_path / "run"
     run(recipe(steps=1), pictures, out)
@@ -245,6 +297,7 @@ def test_a_run_of_another_recipe_is_not_resumed(pictures, tmp_path):
     [
         ({"data": {"patch": 33}}, r"data\.patch = 33.*multiples of 8"),
         ({"data": {"phases": [{"start": 2, "patch": 36, "views": 2}]}}, r"phases\.0\.patch = 36"),
+        ({"compile": "inducter"}, "compile = inducter; expected null or one of .*inductor"),
         ({"precision": "bf16-mixed"}, "sound in float32 alone"),
         ({"loss": {"kind": "stages"}}, "stereoirr-tiny has no stages"),
         ({"loss": {"kind": "reweighted"}}, "no pooled features"),
@@ -255,6 +308,12 @@ def test_a_run_of_another_recipe_is_not_resumed(pictures, tmp_path):
 def test_what_cannot_be_trained_is_said_before_it_starts(pictures, tmp_path, plan, said):
     with pytest.raises(ConfigError, match=said):
         run(recipe(**plan), pictures, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_that_devices_cannot_share_are_said_before_it_starts(pictures, tmp_path):
+    with pytest.raises(ConfigError, match="2 samples in a batch on 3 devices"):
+        train(recipe(), pictures, tmp_path / "run", machine=Machine("cpu", devices=3))
     assert not (tmp_path / "run").exists()
 
 

@@ -8,7 +8,7 @@ from deweather.errors import ConfigError, UnknownNameError
 from deweather.train.batches import Stream, batches_from
 from deweather.train.run import train
 from deweather.train.score import Panel
-from deweather.train.sources import dev_sources, real_sources, training_sources
+from deweather.train.sources import check_parts, dev_sources, real_sources, training_sources
 from deweather.train.tasks import make_task
 from deweather.weather import Scene
 
@@ -93,6 +93,70 @@ def test_real_pictures_come_beside_the_pairs(shelf, pictures):
         real_sources(few, None)
 
 
+def test_phases_change_real_pictures_as_the_others(shelf, pictures):
+    loss = {"kind": "distillation", "teacher": "t", "real": str(shelf / "real"), "real_views": 8}
+    phases = [{"start": 1, "patch": 48, "views": 2}]
+    plan = recipe("apanet-tiny", loss=loss, data={"phases": phases}, optimizer={"accumulate": 2})
+    stream = streams(plan, pictures)
+    shapes = [tuple(stream[number].real.shape) for number in (1, 2)]
+    assert shapes == [(4, 2, 3, 32, 32), (2, 2, 3, 48, 48)]
+
+
+def test_real_pictures_are_mirrored_unless_told_otherwise(shelf):
+    loss = {"kind": "distillation", "teacher": "t", "real": "real", "real_views": 4}
+    made = [
+        real_sources(recipe("apanet-tiny", loss=loss | more), shelf)
+        for more in ({}, {"real_mirror": False})
+    ]
+    pairs = [torch.cat([batches[k].degraded for k in range(4)]) for batches in made]
+    alike = [torch.equal(a, b) for a, b in zip(*pairs, strict=True)]
+    assert 0 < sum(alike) < len(alike)
+    swapped = [torch.equal(a.flip(0, -1), b) for a, b in zip(*pairs, strict=True)]
+    assert [a or b for a, b in zip(alike, swapped, strict=True)] == [True] * len(alike)
+
+
+@pytest.mark.parametrize(
+    ("data", "count", "fits"),
+    [
+        ({"views": 4}, 2, True),
+        ({"views": 6}, 2, False),
+        ({"views": 6, "stereo_share": 0}, 2, True),
+        ({"views": 4, "phases": [{"start": 2, "patch": 32, "views": 2}]}, 2, False),
+        ({"views": 3, "sets": [{"folder": "pairs", "layout": "paired"}]}, 3, True),
+        ({"views": 4, "sets": [{"folder": "pairs", "layout": "paired"}]}, 3, False),
+    ],
+)
+def test_batches_of_all_phases_must_be_shared(shelf, pictures, data, count, fits):
+    sources = training_sources(recipe(data=data), shelf if "sets" in data else pictures)
+    if fits:
+        check_parts(sources, None, count)
+        return
+    with pytest.raises(ConfigError, match=rf"on {count} devices; set data\.views"):
+        check_parts(sources, None, count)
+
+
+def test_real_pictures_must_be_shared_too(shelf, pictures):
+    loss = {"kind": "distillation", "teacher": "t", "real": str(shelf / "real"), "real_views": 6}
+    plan = recipe("apanet-tiny", loss=loss)
+    with pytest.raises(ConfigError, match=r"3 samples in a batch on 2 devices.*loss\.real_views"):
+        check_parts(training_sources(plan, pictures), real_sources(plan, None), 2)
+
+
+def test_weights_are_not_chosen_by_a_test_split(tmp_path):
+    for split in ("val", "test"):
+        save_picture(tmp_path / split / "input/1.png", 0)
+        save_picture(tmp_path / split / "target/1.png", 1)
+
+    def dev(folder, split=None):
+        section = {"folder": str(folder), "layout": "paired", "split": split}
+        plan = recipe(dev=section, data={"views": 2})
+        return dev_sources(plan, plan.dev)
+
+    assert [s.split for s in dev(tmp_path, "val").pictures.samples] == ["val"]
+    with pytest.raises(ConfigError, match=r"holds a test split.*set dev\.split"):
+        dev(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("sets", "kind", "said"),
     [
@@ -113,7 +177,7 @@ def test_a_dev_set_of_pairs_is_scored_as_it_is(shelf):
     task = make_task(plan)
     panel = Panel([stream[0], stream[1]])
     scores = panel.score(task, task.network, torch.device("cpu"))
-    assert scores["psnr_before"] < 45
+    assert scores["psnr_before"] == scores["psnr_before_in_weather"] < 45
     assert scores["psnr_gain_in_weather"] == pytest.approx(scores["psnr"] - scores["psnr_before"])
     assert panel.sheet.shape[0] == 3
     assert scores == panel.score(task, task.network, torch.device("cpu"))

@@ -234,6 +234,24 @@ def test_depth_and_dehazing_weigh_each_other(pictures):
     assert 0 < released["depth"] - off["depth"] < 0.01 * (full["depth"] - off["depth"])
 
 
+def test_terms_of_dehazing_have_their_weights(pictures):
+    def dehazing(**weights):
+        task = make("depth", None, contrastive=0, **weights).eval()
+        return values(task, a_batch(task, pictures))["dehazing"]
+
+    once = dehazing(depth=0)
+    assert dehazing(depth=0, restoration=2) == pytest.approx(2 * once, rel=1e-5)
+    both = dehazing(depth=0.2)
+    assert both - once == pytest.approx(2 * (dehazing(depth=0.1) - once), rel=1e-4)
+    assert both > once
+
+
+def test_a_teacher_that_is_not_asked_is_not_read(pictures):
+    task = make("distillation", "gone.safetensors", contrastive=0)
+    assert not task.frozen
+    assert "contrastive" not in values(task, a_batch(task, pictures))
+
+
 def test_alternating_updates_move_one_network_at_a_time(pictures):
     task = make("depth", None, updates="alternating")
     batch = a_batch(task, pictures)

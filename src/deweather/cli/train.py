@@ -113,7 +113,7 @@ def train(
     if dry:
         from deweather.train.plan import dry_run
 
-        for line in dry_run(plan, data, folder, machine):
+        for line in dry_run(plan, data, folder, machine, resume=resume):
             say(line)
         return
     first = not int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))

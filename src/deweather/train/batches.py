@@ -50,10 +50,10 @@ class Batch:
         """
         if count == 1:
             return self
-        own = _share(len(self.seeds), index, count)
+        own = share(len(self.seeds), index, count)
         real = self.real
         if real is not None:
-            real = real[_share(real.shape[0], index, count)]
+            real = real[share(real.shape[0], index, count)]
         return Batch(self.number, self.seeds[own], _cut(self.source, own), real)
 
 
@@ -69,8 +69,12 @@ def _cut(source: Scene | PairBatch, own: slice) -> Scene | PairBatch:
     return replace(source, **cut)
 
 
-def _share(samples: int, index: int, count: int) -> slice:
-    """The samples of device `index` of `count`; equal parts, or a mean would weigh them unequally."""
+def share(samples: int, index: int, count: int) -> slice:
+    """The samples of device `index` of `count`: equal parts, or a mean would weigh them unequally.
+
+    Raises:
+        ConfigError: there are none.
+    """
     if samples % count:
         raise ConfigError(
             f"{samples} samples in a batch on {count} devices; set data.views (half of it are "

@@ -32,6 +32,7 @@ class Checkpoints:
         self.folder = folder
         self.last, self.previous = folder / "last.ckpt", folder / "previous.ckpt"
         self._next = folder / "next.ckpt"
+        self._damaged: set[Path] = set()
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -47,7 +48,7 @@ class Checkpoints:
             path.unlink()
 
     def write(self, state: dict[str, Any]) -> None:
-        """Write a state; what was last becomes the previous one.
+        """Write a state; what was last becomes the previous one, unless `read` found it damaged.
 
         There is a whole checkpoint under some name at any moment: the new one is `next.ckpt` until
         the two others have moved on.
@@ -59,8 +60,9 @@ class Checkpoints:
         torch.save({"format": FORMAT, **state}, memory)
         with full_disk_said(self.last), replacing(self._next) as file:
             file.write(memory.getbuffer())
-        if self.last.exists():
+        if self.last.exists() and self.last not in self._damaged:
             os.replace(self.last, self.previous)
+        self._damaged.clear()
         os.replace(self._next, self.last)
 
     def read(self) -> dict[str, Any]:
@@ -74,6 +76,7 @@ class Checkpoints:
             state = read_whole(path)
             if state is None:
                 logger.warning("%s is damaged and left aside", path)
+                self._damaged.add(path)
                 continue
             if state.get("format") != FORMAT:
                 raise ConfigError(
@@ -107,7 +110,7 @@ def full_disk_said(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        free = shutil.disk_usage(path.parent).free >> 20
+        free = shutil.disk_usage(path if path.is_dir() else path.parent).free >> 20
         raise TrainingError(
             f"{path}: the disk is full ({free} MiB are free). The files before are whole: free "
             "some space and give the same command again."

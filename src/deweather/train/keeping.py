@@ -44,6 +44,8 @@ class Keeper:
         self.recipe, self.fabric = loop.recipe, loop.fabric
         self.first = loop.fabric.is_global_zero
         self.best: float | None = None
+        dev = loop.recipe.dev
+        self._dev = None if dev is None else dev.model_dump(mode="json", exclude={"every"})
         self._record: dict[str, Any] | None = None
 
     @property
@@ -54,7 +56,9 @@ class Keeper:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.loop.restore(state["loop"])
-        self.best, self._record = state["best"], state["record"]
+        # Scores of other scenes say nothing of what is best on these.
+        self.best = state["best"] if state.get("dev") == self._dev else None
+        self._record = state["record"]
 
     def fit(self, steps: int, deadline: float | None, progress: bool) -> None:
         """Run until so many steps are done or the time is over, and write everything.
@@ -69,6 +73,8 @@ class Keeper:
         """
         loop = self.loop
         with ExitStack() as stack:
+            # TensorBoard and versions.json may be what finds it full.
+            stack.enter_context(full_disk_said(self.out))
             stack.enter_context(warnings.catch_warnings())
             # Weights of 1x1 convolutions are channels-last and not; DDP cannot tell.
             warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
@@ -141,7 +147,7 @@ class Keeper:
     def _keep(self, record: Record | None) -> None:
         """Write the checkpoint and the weights beside it."""
         loop = self.loop
-        state = {"loop": loop.kept(), "best": self.best}
+        state = {"loop": loop.kept(), "best": self.best, "dev": self._dev}
         self._write(loop.average, self.weights)
         self._write(loop.task.network, self.out / "weights.not_averaged.safetensors")
         if loop.step % _SNAPSHOT_STEPS == 0:

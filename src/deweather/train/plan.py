@@ -6,6 +6,7 @@ import sys
 import time
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -15,11 +16,25 @@ from deweather.train.checkpoints import Checkpoints
 from deweather.train.loop import Loop
 from deweather.train.recipe import Recipe
 from deweather.train.run import Machine, check_folder, make_panel, make_ready
-from deweather.train.sources import crops, describe, real_sources, training_sources
+from deweather.train.sources import check_parts, crops, describe, real_sources, training_sources
 
 
-def dry_run(recipe: Recipe, data: str | Path | None, out: Path, machine: Machine) -> list[str]:
-    """Check recipe, data and memory by one step on one device, and say what a run would do.
+def dry_run(
+    recipe: Recipe,
+    data: str | Path | None,
+    out: Path,
+    machine: Machine,
+    *,
+    resume: bool = True,
+) -> list[str]:
+    """Check recipe, data and memory by steps of one device, and say what a run would do.
+
+    Args:
+        recipe: what to do.
+        data: as for `train`.
+        out: folder of the run; it is not made.
+        machine: of several devices one takes its part of the batches.
+        resume: whether the run would go on from a checkpoint in `out`.
 
     Returns:
         Lines of text.
@@ -28,13 +43,17 @@ def dry_run(recipe: Recipe, data: str | Path | None, out: Path, machine: Machine
         The errors of `train`, but for those of a run on its way.
     """
     checkpoints = Checkpoints(out)
-    check_folder(out, recipe, bool(checkpoints))
-    task = make_ready(recipe, bool(checkpoints))
+    resume = resume and bool(checkpoints)
+    state = checkpoints.read()["loop"]["step"] if resume else 0
+    check_folder(out, recipe, resume)
+    task = make_ready(recipe, resume)
     sources, real = training_sources(recipe, data), real_sources(recipe, data)
+    check_parts(sources, real, machine.count)
     make_panel(recipe, sources)
     fabric = Machine(machine.accelerator).fabric(recipe)
-    loop = Loop(fabric, task, Stream(recipe, sources, real), 0)
-    batches = loop.batches()
+    stream = Stream(recipe, sources, real, count=machine.count)
+    loop = Loop(fabric, task, stream, 0)
+    batches = (stream[number] for number in count())  # also where a run is of one step
     loop.advance(batches)  # the first step allocates and tunes
     begun = time.perf_counter()
     outcome = loop.advance(batches)
@@ -46,15 +65,15 @@ def dry_run(recipe: Recipe, data: str | Path | None, out: Path, machine: Machine
     )
     shape = "x".join(map(str, frames_of(loop.last.source).shape))
     phases = ", ".join(f"from step {s} {v} pictures of {p} pixels" for s, p, v in crops(recipe))
-    state = checkpoints.read()["loop"]["step"] if checkpoints else 0
-    where = f"go on from step {state} in" if checkpoints else "start in"
+    left_out = "" if outcome.refused is None else f"; it is left out: {outcome.refused}"
+    where = f"go on from step {state} in" if resume else "start in"
     return [
         f"{recipe.name}: {recipe.model.name}, {trained / 1e6:.2f} M parameters trained, "
         f"loss {recipe.loss.kind}, {recipe.precision}",
         f"data: {describe(sources)}",
         f"batches: {phases}; {section.accumulate} a step; this one {shape}",
         f"a step: {seconds:.2f} s on {fabric.device.type}, {outcome.waited:.2f} s of it for data; "
-        f"loss {outcome.values['loss']:.4f}",
+        f"loss {outcome.values['loss']:.4f}{left_out}",
         f"memory: {peak_memory(fabric.device)}",
         f"run: {recipe.steps} steps, about {spoken((recipe.steps - state) * seconds)} from here; "
         f"would {where} {out}",

@@ -182,6 +182,9 @@ def _say(problem: Any) -> str:
         near = difflib.get_close_matches(given, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; valid: {', '.join(names)}"
         return f"{path}.kind: unknown loss {given!r}{hint}"
+    if problem["type"] == "union_tag_not_found":
+        names = ", ".join(_sections(section.model_fields[keys[-1]].annotation))
+        return f"{path}: give keys, kind among them: {names} (given: {problem['input']!r})"
     if problem["type"] != "extra_forbidden":
         whole = problem["type"] in ("missing", "value_error")  # the message says what is wrong
         given = "" if whole else f" (given: {problem['input']!r})"

@@ -26,7 +26,13 @@ from deweather.train.loop import Loop
 from deweather.train.recipe import Recipe
 from deweather.train.score import Panel
 from deweather.train.sharding import ShardedStrategy
-from deweather.train.sources import Sources, dev_sources, real_sources, training_sources
+from deweather.train.sources import (
+    Sources,
+    check_parts,
+    dev_sources,
+    real_sources,
+    training_sources,
+)
 from deweather.train.tasks import Task, make_task
 
 logger = logging.getLogger(__name__)
@@ -76,14 +82,18 @@ class Machine:
     workers: int | None = None
     sharded: bool = False
 
+    @property
+    def count(self) -> int:
+        """Devices of all machines."""
+        return self.devices * self.nodes
+
     def fabric(self, recipe: Recipe) -> Fabric:
         """The devices, not started."""
-        count = self.devices * self.nodes
         strategy: str | Strategy = "auto"
-        if count > 1:
+        if self.count > 1:
             # A batch of single pictures gives no gradient to what compares two views.
             ddp = DDPStrategy(find_unused_parameters=True)
-            strategy = ShardedStrategy(count) if self.sharded else ddp
+            strategy = ShardedStrategy(self.count) if self.sharded else ddp
         # Lightning's own notes (devices found, advice, advertisements) are not this run's.
         for room in ("fabric", "pytorch"):
             logging.getLogger(f"lightning.{room}").setLevel(logging.WARNING)
@@ -140,6 +150,7 @@ def train(
     state = checkpoints.read() if resume else None
     task = make_ready(recipe, resume)
     sources, real = training_sources(recipe, data), real_sources(recipe, data)
+    check_parts(sources, real, machine.count)
     panel = make_panel(recipe, sources)
     check_folder(out, recipe, resume)
     fabric = machine.fabric(recipe)
@@ -164,9 +175,15 @@ def make_ready(recipe: Recipe, resume: bool) -> Task:
     """The task, started from the weights that the recipe names unless a checkpoint has newer ones.
 
     Raises:
-        ConfigError: see `make_task`.
+        ConfigError: see `make_task`; or torch cannot compile by what the recipe names.
         WeightsError: weights cannot be read or do not fit.
     """
+    if recipe.compile is not None:
+        backends = torch.compiler.list_backends(exclude_tags=())
+        if recipe.compile not in backends:
+            raise ConfigError(
+                f"compile = {recipe.compile}; expected null or one of {', '.join(backends)}."
+            )
     task = make_task(recipe)
     if not resume and recipe.model.weights is not None:
         task.start_from(recipe.model.weights)
@@ -201,12 +218,17 @@ def check_folder(out: Path, recipe: Recipe, resume: bool) -> None:
 
 
 def claim_folder(out: Path, recipe: Recipe) -> None:
-    """Make the run's folder and note the recipe in it."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Make the run's folder and note the recipe in it; ConfigError if the system forbids it."""
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
     note = out / "recipe.yaml"
-    with full_disk_said(note), replacing(note) as file:
-        file.write(text.encode())
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with full_disk_said(note), replacing(note) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise ConfigError(
+            f"{out}: cannot be written to ({error.strerror}); name another folder for the run."
+        ) from error
 
 
 def flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:

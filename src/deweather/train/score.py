@@ -30,8 +30,8 @@ class Panel:
     def score(self, task: Task, network: nn.Module, device: torch.device) -> dict[str, float]:
         """Mean PSNR (`psnr_rgb_uint8_rounded`) in and out, dB, at most 60 a picture.
 
-        `psnr_gain_in_weather` and `psnr_in_clear_air` take the two kinds of pictures apart; a kind that
-        is not there is left out.
+        `psnr_before_in_weather`, `psnr_gain_in_weather` and `psnr_in_clear_air` take the two kinds of
+        pictures apart; a kind that is not there is left out.
         """
         before, after, sheets = [], [], []
         for batch in self.batches:
@@ -46,6 +46,7 @@ class Panel:
         bad = came < _CLEAR
         out = {"psnr_before": float(came.mean()), "psnr": float(went.mean())}
         if bad.any():
+            out["psnr_before_in_weather"] = float(came[bad].mean())
             out["psnr_gain_in_weather"] = float((went - came)[bad].mean())
         if not bad.all():
             out["psnr_in_clear_air"] = float(went[~bad].mean())

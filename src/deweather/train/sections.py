@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""Of a running mean."""
+
 
 class Section(BaseModel):
-    """Refuses unknown keys and changes after the fact."""
+    """Refuses unknown keys, numbers that are not finite, and changes after the fact."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSection(Section):
@@ -69,6 +72,10 @@ class DataSection(Section):
         starts = [phase.start for phase in self.phases]
         if sorted(set(starts)) != starts:
             raise ValueError(f"phases start at {starts}; give rising steps")
+        if not 0 < self.scales[0] <= self.scales[1]:
+            raise ValueError(
+                f"scales are {list(self.scales)}; give the least and the most, above 0"
+            )
         return self
 
 
@@ -99,6 +106,9 @@ class DevSection(Section):
     folder: Path = Field(description="not below data.folder")
     layout: str | None = Field(
         None, description="of a data set; null: mono/, stereo/ and stereo_gt/ with clean pictures"
+    )
+    split: Literal["train", "val"] | None = Field(
+        None, description="of the data set; null: all, which may hold no test pictures"
     )
     every: int = Field(500, gt=0, description="steps between scores")
     batches: int = Field(4, gt=0, description="how many are scored, the same ones each time")
@@ -160,7 +170,12 @@ class DistillationSection(Section):
         description="real pictures, which have no truth; below data.folder or --data"
     )
     real_layout: str = Field("real-stereo", description="or real, for single pictures")
-    real_views: int = Field(2, ge=1, description="real pictures in a batch, over all devices")
+    real_views: int = Field(
+        2,
+        ge=1,
+        description="real pictures in a batch, over all devices; data.phases change it as data.views",
+    )
+    real_mirror: bool = Field(True, description="mirror half of them")
     total_variation: float = Field(5e-5, ge=0)
     dark_channel: float = Field(1e-6, ge=0)
     dark_window: int = Field(35, ge=1, description="pixels, odd")
@@ -201,6 +216,9 @@ class DepthSection(Section):
     )
     dehazing_weighs_depth: bool = True
     depth_weighs_dehazing: bool = True
+    restoration: float = Field(
+        1.0, gt=0, description="weight of the picture's error in the dehazing loss"
+    )
     depth: float = Field(0.1, ge=0, description="weight of the depth error in the dehazing loss")
     contrastive: float = Field(1.0, ge=0)
     random_projections: bool = Field(
@@ -225,7 +243,7 @@ class OptimizerSection(Section):
     schedule: Literal["cosine", "halving"] = "cosine"
     halvings: int = Field(6, ge=0, description="halving: how often, at equal distances")
     warmup: int = Field(200, ge=0, description="steps")
-    betas: tuple[float, float] = (0.9, 0.9)
+    betas: tuple[Decay, Decay] = (0.9, 0.9)
     weight_decay: float = Field(0.0, ge=0)
     clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient; null: any")
     accumulate: int = Field(1, ge=1, description="batches whose gradients make one step")

@@ -15,9 +15,11 @@ from deweather.data import (
     SceneBatches,
     SceneLibrary,
     Stage,
+    find_samples,
     scene_library,
 )
 from deweather.errors import ConfigError
+from deweather.train.batches import share
 from deweather.train.recipe import Recipe
 from deweather.train.sections import DevSection, DistillationSection, SetSection
 from deweather.weather import Scene
@@ -63,14 +65,22 @@ def crops(recipe: Recipe) -> list[tuple[int, int, int]]:
     return [(0, data.patch, data.views), *((p.start, p.patch, p.views) for p in data.phases)]
 
 
-def curriculum(recipe: Recipe, views: int) -> Curriculum:
-    """The phases for samples of so many views each."""
-    phases = crops(recipe)
+def curriculum(recipe: Recipe, views: int, pictures: int | None = None) -> Curriculum:
+    """The phases for samples of so many views each.
+
+    Args:
+        recipe: names the phases.
+        views: of a sample.
+        pictures: in a batch at first, which later phases change as they change data.views; None:
+            data.views.
+    """
+    phases, whole = crops(recipe), recipe.data.views
+    first = whole if pictures is None else pictures
     ends = [start * recipe.optimizer.accumulate for start, _, _ in phases[1:]]
     return Curriculum(
         tuple(
-            Stage(patch, max(1, pictures // views), end)
-            for (_, patch, pictures), end in zip(phases, [*ends, None], strict=True)
+            Stage(patch, max(1, first * now // whole // views), end)
+            for (_, patch, now), end in zip(phases, [*ends, None], strict=True)
         )
     )
 
@@ -142,7 +152,15 @@ def dev_sources(recipe: Recipe, section: DevSection) -> Sources:
             shares = {"stereo_share": 0.0}
         data = recipe.data.model_copy(update=shares)
         return PhasedScenes(recipe.model_copy(update={"data": data}), library)
-    whole = SetSection(folder=section.folder, layout=section.layout, mirror=False)
+    chosen = find_samples(section.folder, section.layout).of_split(section.split)
+    if any(sample.split == "test" for sample in chosen):
+        raise ConfigError(
+            f"{section.folder}: holds a test split, which weights must not be chosen by; "
+            "set dev.split to train or val, or name another folder."
+        )
+    whole = SetSection(
+        folder=section.folder, layout=section.layout, split=section.split, mirror=False
+    )
     return open_set(recipe, whole, None)
 
 
@@ -168,10 +186,30 @@ def real_sources(recipe: Recipe, folder: str | Path | None) -> PairedBatches | N
         raise ConfigError(f"loss.real_views = {loss.real_views}; give {views} or more.")
     return PairedBatches(
         pictures,
-        curriculum=Curriculum.constant(recipe.data.patch, loss.real_views // views),
+        curriculum=curriculum(recipe, views, loss.real_views),
+        mirror=loss.real_mirror,
         length=recipe.steps * recipe.optimizer.accumulate,
         seed=recipe.seed,
     )
+
+
+def check_parts(sources: Sources, real: PairedBatches | None, count: int) -> None:
+    """Raise ConfigError unless so many devices can share every batch of the run."""
+    for samples in sorted(sizes(sources) | (set() if real is None else sizes(real))):
+        share(samples, 0, count)
+
+
+def sizes(sources: Sources) -> set[int]:
+    """How many samples the batches of a run hold."""
+    if isinstance(sources, MixedBatches):
+        return set().union(*map(sizes, sources.sets))
+    if isinstance(sources, PairedBatches):
+        return {stage.batch for stage in sources.curriculum.stages}
+    assert isinstance(sources, PhasedScenes)  # there is nothing else
+    scenes = [batches for _, batches in sources.phases]
+    return {s.views // 2 for s in scenes if s.stereo_share > 0} | {
+        s.views for s in scenes if s.stereo_share < 1
+    }
 
 
 def describe(sources: Sources) -> str:

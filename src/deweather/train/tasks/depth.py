@@ -126,10 +126,13 @@ class DepthTask(Task):
     ) -> Tensor:
         """L1, L1 weighted by the errors of depth, L1 of depth, and contrast."""
         section, clean = self.section, example.target
-        loss = l1(restored, clean) + section.depth * l1(depth, truth)
+        loss = l1(restored, clean)
         if section.depth_weighs_dehazing:
             weights = self.weights_of(depth, truth).detach()
             loss = loss + l1(weights * restored, weights * clean)
+        loss = section.restoration * loss
+        if section.depth:
+            loss = loss + section.depth * l1(depth, truth)
         if section.contrastive:
             contrast = self.frozen["contrastive"](restored, clean, example.degraded)
             loss = loss + section.contrastive * contrast

@@ -24,16 +24,16 @@ class DistillationTask(Task):
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        """Read the teacher, and the features if the contrastive term is wanted."""
+        """Read the teacher and the features if the contrastive term, which asks them, is wanted."""
         super().__init__(recipe)
         section = recipe.loss
         assert isinstance(section, DistillationSection)
         self.section = section
-        teacher = load(section.teacher)
-        check_fit(recipe, teacher)
         if section.dark_window % 2 == 0:
             raise ConfigError(f"loss.dark_window = {section.dark_window}; give an odd number.")
         if section.contrastive:
+            teacher = load(section.teacher)
+            check_fit(recipe, teacher)
             self.freeze("teacher", teacher)
             self.freeze("contrastive", make_contrastive(section.features))
 

@@ -72,6 +72,28 @@ def test_a_set_of_pairs_is_trained_on_as_it_is(shelf, tmp_path):
     train(plan, shelf, tmp_path / "run", machine=CPU, max_steps=1)
 
 
+def test_pairs_change_their_colours_and_scales_as_the_set_says(tmp_path):
+    for role in ("input", "target"):
+        for side in ("left", "right"):
+            save_picture(tmp_path / f"stereo/{role}/{side}/0.png", 1)
+
+    def first(**more):
+        sets = [a_set("stereo", "paired-stereo", mirror=False, **more)]
+        return streams(recipe(data={"sets": sets, "views": 2}), tmp_path)[0].source
+
+    plain = first().degraded
+    assert torch.equal(plain[:, 0], plain[:, 1])
+    alike, apart = (
+        first(photometric={"gain": [0.5, 0.9], "separate": separate}) for separate in (False, True)
+    )
+    assert torch.equal(alike.degraded, alike.clean)
+    assert torch.equal(alike.degraded[:, 0], alike.degraded[:, 1])
+    assert not torch.allclose(alike.degraded, plain, atol=0.02)
+    assert torch.equal(apart.degraded, apart.clean)
+    assert not torch.allclose(apart.degraded[:, 0], apart.degraded[:, 1], atol=0.02)
+    assert not torch.allclose(first(scales=[0.5, 0.6]).degraded, plain, atol=0.02)
+
+
 def test_sets_are_mixed_by_their_weights(shelf):
     both = [a_set("pairs", "paired", weight=3), a_set("clear", "clear")]
     plan = recipe(steps=60, data={"sets": both, "views": 2, "stereo_share": 0})

@@ -35,6 +35,15 @@ class PhaseSection(Section):
     views: int = Field(ge=2, description="pictures in a batch")
 
 
+class PhotometricSection(Section):
+    """Random changes of colour, the same in pictures and their truth."""
+
+    saturation: tuple[float, float] = Field((1.0, 1.0), description="factors, least and most")
+    gamma: tuple[float, float] = Field((1.0, 1.0), description="exponents, least and most")
+    gain: tuple[float, float] = Field((1.0, 1.0), description="factors of each channel")
+    separate: bool = Field(False, description="drawn for each view; else both change alike")
+
+
 class SetSection(Section):
     """One data set on disk: pictures with their truth, or clear ones that weather is put into."""
 
@@ -45,6 +54,10 @@ class SetSection(Section):
     singles: bool = Field(False, description="the views of pairs as pictures of their own")
     mirror: bool = Field(True, description="of pictures with truth: mirror half of them")
     quarter_turns: bool = Field(False, description="of single pictures with truth: turn them")
+    scales: tuple[float, float] = Field(
+        (1.0, 1.0), description="of pictures with truth: reduction before cropping, least, most"
+    )
+    photometric: PhotometricSection | None = Field(None, description="of pictures with truth")
 
 
 class DataSection(Section):

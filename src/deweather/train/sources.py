@@ -11,6 +11,7 @@ from deweather.data import (
     MixedBatches,
     PairBatch,
     PairedBatches,
+    Photometric,
     PictureSet,
     SceneBatches,
     SceneLibrary,
@@ -123,17 +124,14 @@ def open_set(recipe: Recipe, section: SetSection, root: Path | None) -> Sources:
             f"{folder}: layout {section.layout!r} has no truth to train on; "
             "name the folder in loss.real of a distillation."
         )
-    return _paired(recipe, pictures, mirror=section.mirror, turns=section.quarter_turns)
-
-
-def _paired(
-    recipe: Recipe, pictures: PictureSet, *, mirror: bool = True, turns: bool = False
-) -> PairedBatches:
+    changes = section.photometric
     return PairedBatches(
         pictures,
         curriculum=curriculum(recipe, pictures.samples[0].views),
-        mirror=mirror,
-        quarter_turns=turns,
+        scales=section.scales,
+        mirror=section.mirror,
+        quarter_turns=section.quarter_turns,
+        photometric=None if changes is None else Photometric(**changes.model_dump()),
         length=recipe.steps * recipe.optimizer.accumulate,
         seed=recipe.seed,
     )

@@ -5,7 +5,9 @@
 Time is given in units of a convolution of 64 to 64 channels, 3x3, on 256x256 pixels, float32, two CPU
 threads, best against best, measured by turns in one process of their own for each network. Input are
 256x256 pixels, of a stereo network a pair. GFLOP (two for a multiply-add) count what the network
-computes when nothing is left out: whole attention maps, no masks.
+computes when nothing is left out: whole attention maps, no masks. Networks behave as released, like the
+code that they are compared with; APANet's correction, whose external attention is not silenced, is
+given, too.
 
 Packed is a copy of the network with the weights in the order of the kernels, `deweather.nn.packing`.
 
@@ -57,18 +59,29 @@ EXACT = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(1
 """Settings of glibc with which every block from 4 MiB is a mapping of its own."""
 
 
+def build(name: str) -> Network:
+    """A network, "NAME corrected" or, where there is a choice, as released."""
+    name, _, corrected = name.partition(" ")
+    return (
+        create_model(name) if name == "stereoirr" else create_model(name, as_released=not corrected)
+    )
+
+
 def make(name: str) -> Network:
-    """A network with seeded weights, laid out as loaded ones are."""
+    """A network with seeded weights, none of them zero, laid out as loaded ones are."""
     torch.manual_seed(0)
-    network = create_model(name).eval().requires_grad_(False)
+    network = build(name).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        if not parameter.any():  # a branch that adds nothing yet would be quick for that alone
+            parameter.uniform_(-0.1, 0.1)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def frames_for(name: str, side: int, device: str = "cpu") -> Tensor:
     """Seeded frames of a network."""
-    views = 2 if name in STEREO else 1
-    draws = torch.Generator().manual_seed(0)
-    return torch.rand(1, views, 3, side, side, generator=draws).to(device)
+    views = 2 if name.startswith(STEREO) else 1
+    draws = torch.Generator("cpu").manual_seed(0)
+    return torch.rand(1, views, 3, side, side, generator=draws, device="cpu").to(device)
 
 
 def best(run: Callable[[], Any], runs: int) -> float:
@@ -84,9 +97,9 @@ def best(run: Callable[[], Any], runs: int) -> float:
 def measure_time(name: str, seconds: float) -> dict[str, Any]:
     """Parameters, GFLOP, and the time of a network and of the unit."""
     with torch.device("meta"):
-        counted = create_model(name)
+        counted = build(name)
         with FlopCounterMode(display=False) as counter:
-            counted(torch.rand(1, 2 if name in STEREO else 1, 3, 256, 256))
+            counted(frames_for(name, 256, "meta"))
     network, frames = make(name), frames_for(name, 256)
     unit, x = nn.Conv2d(64, 64, 3, padding=1), torch.randn(1, 64, 256, 256)
     ordered = packed(network, frames)
@@ -239,7 +252,7 @@ def row(case: dict[str, Any]) -> list[Any]:
 def main() -> None:
     """Measure every network, print the table, write the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", nargs="+", default=[*MARKS, "stereoirr"])
+    parser.add_argument("--networks", nargs="+", default=[*MARKS, "apanet corrected", "stereoirr"])
     parser.add_argument("--seconds", type=float, default=20.0, help="for the time of each network")
     parser.add_argument(
         "--child", choices=["time", "memory", "plain", "cuda"], help=argparse.SUPPRESS

@@ -193,6 +193,28 @@ def test_external_attention_in_strips(steep, monkeypatch):
     torch.testing.assert_close(x, expected, **DOUBLE)
 
 
+@pytest.mark.parametrize("epsilon", [1e-9, 20.0])
+def test_external_attention_never_adds_more_than_its_bound(epsilon):
+    attention = alive(ExternalAttention(6, 5, epsilon)).double()
+    x = 3 * drawn(2, 4, 7, 6, dtype=torch.float64)
+    added = (attention(x) - x).abs().amax()
+    assert 0.01 * attention.most() < added <= attention.most()
+
+
+@pytest.mark.parametrize("epsilon", [1e-9, 1e9])
+def test_what_is_lost_in_rounding_is_left_out(epsilon):
+    attention = alive(ExternalAttention(6, 5, epsilon))
+    x = 3 * drawn(2, 4, 7, 6)
+    asked: list[int] = []
+    attention.norm.register_forward_hook(lambda *_: asked.append(1))
+    with torch.no_grad():
+        expected = attention(x)
+        asked.clear()
+        attention.in_place(x, x.new_empty(4 * 7 * 5))
+    torch.testing.assert_close(x, expected)
+    assert bool(asked) == (epsilon < 1)
+
+
 def test_stereo_against_the_equations():
     stereo = alive(Stereo(4)).double()
     x = drawn(4, 3, 7, 4, dtype=torch.float64)

@@ -19,7 +19,7 @@ What differs here:
 
   - `normaliser`: the term that keeps the sum over memory slots from being zero. Released: 1e9, which
     divides what external attention adds down to some 1e-12, so that it does nothing and hardly
-    learns. Corrected: 1e-9, as was meant.
+    learns; float32 on CPUs leaves it out where rounding would. Corrected: 1e-9, as was meant.
 
 - One view skips the cross-view part, so the same weights serve single pictures.
 - Compact variants, ours, with fewer channels and blocks, and no cross-view part at full resolution

@@ -13,6 +13,9 @@ from deweather.nn.strips import split_rows
 _EXPONENT = 40.0
 """Bound of scores within which exponentials and their sums stay far from the ends of float32."""
 
+_ROUNDING = 2.0**-24
+"""What float32 rounds features of the size of 1 by."""
+
 
 class ExternalAttention(nn.Module):
     """Attention of pixels to a small learned memory instead of to each other (arXiv 2105.02358).
@@ -42,13 +45,23 @@ class ExternalAttention(nn.Module):
         sums = self.epsilon + weights.sum(3, keepdim=True)
         return torch.addcmul(x, self.scale, pointwise(weights, self.values) / sums)
 
+    def most(self) -> Tensor:
+        """Bound of what is added to a feature, whatever the picture: weights are at most 1 each."""
+        share = min(1.0, len(self.keys) / self.epsilon)
+        return share * (self.scale * self.values.abs().amax(1)).abs().amax()
+
     def in_place(self, x: Tensor, scratch: Tensor) -> None:
         """Do the same to x, in strips: the only map of H W S numbers, of one picture, is `scratch`.
+
+        In float32 on CPUs nothing is done where what is added would be lost in rounding, as with an
+        `epsilon` of 1e9.
 
         Args:
             x: (N, H, W, C); overwritten.
             scratch: H W S numbers at least; overwritten.
         """
+        if x.is_cpu and x.dtype == torch.float32 and self.most() <= _ROUNDING:
+            return
         # A normalised token is √C long at most, so a score has a bound that no pixel can pass. On other
         # devices than CPUs its value would have to be waited for, or is not there at all.
         bound = torch.linalg.vector_norm(self.norm.weight * self.keys, dim=1).amax()

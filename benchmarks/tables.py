@@ -108,6 +108,8 @@ def results_page() -> str:
               [[c["network"], c["tile"], c["largest"], c["mean"]] for c in tiles["cases"]]),
         "\n## Simulated weather\n",
         weather(),
+        "\n## Training\n",
+        *training(),
         "\n## Robustness\n",
         robustness(),
     ]  # fmt: skip
@@ -119,20 +121,22 @@ def network_costs() -> list[str]:
     networks = read("networks")
     rows = [
         [c["network"], f"{c['parameters'] / 1e6:.2f}", f"{c['gflop']:.1f}", c["units"],
-         c["authors_units"], c["mark"], round(c["peak_bytes"] / 2**20),
+         c["packed_units"], c["authors_units"], c["mark"], round(c["peak_bytes"] / 2**20),
          round(c["straightforward_bytes"] / 2**20),
          f"{c['peak_bytes'] / c['straightforward_bytes']:.0%}",
          *((c["cuda"] or {}).get(k) for k in ("float32", "bfloat16", "compiled"))]
         for c in networks["cases"]
     ]  # fmt: skip
-    head = ["network", "M parameters", "GFLOP", "units", "authors' code", "mark", "peak MiB",
+    head = ["network", "M parameters", "GFLOP", "units", "packed", "authors' code", "mark", "peak MiB",
             "straightforward MiB", "share", "CUDA ms", "bfloat16 ms", "compiled ms"]  # fmt: skip
     return [
         "\n## Networks\n",
         f"The published sizes at 256x256, of stereo networks a pair, on {networks['threads']} CPU "
         "threads. A unit is the time of a 3x3 convolution of 64 to 64 channels on 256x256 pixels in "
-        "the same run. Memory is what a process takes at 512x512 beyond the loaded network, and what "
-        "it takes if every layer is evaluated as it is defined. Made by `benchmarks/networks.py`.\n",
+        "the same run. Packed is a copy whose weights lie in the order of the kernels "
+        "(`deweather.nn.packing`). Memory is what a process takes at 512x512 beyond the loaded "
+        "network, and what it takes if every layer is evaluated as it is defined. Made by "
+        "`benchmarks/networks.py`.\n",
         table(head, rows),
     ]
 
@@ -169,6 +173,43 @@ def weather() -> str:
         "`benchmarks/weather.py`.\n\n"
         + table(["weather", "pairs/s", "of a training step", "growth, MiB"], rows)
     )
+
+
+def training() -> list[str]:
+    """What the small recipes reach in minutes, what their ideas are worth, and the distillation."""
+    methods, ablations = read("training_methods"), read("training_ablations")
+    distillation = read("training_distillation")
+    keys = ("psnr_before_in_weather", "psnr_gain_in_weather", "psnr_in_clear_air")
+    head = ["PSNR in weather", "gain", "in clear air"]
+    changed = {m: ", ".join(r["changes"]) or "–" for m, r in methods["methods"].items()}
+    return [
+        "Small recipes from random weights, of one CPU thread, scored over crops of dev scenes in the "
+        "weather of their recipe: where there is some, PSNR of the input and its gain; elsewhere PSNR "
+        "of the result, at most 60. Made by `benchmarks/training.py`.\n",
+        f"`methods`: {methods['minutes']:g} minutes each.\n",
+        table(
+            ["method", "recipe", "changed in it", "steps", *head],
+            [
+                [m, r["recipe"], changed[m], r["steps"], *(r[k] for k in keys)]
+                for m, r in methods["methods"].items()
+            ],
+        ),
+        f"\n`ablations`: {ablations['minutes']:g} minutes each.\n",
+        table(
+            ["recipe: changed in it", "steps", *head],
+            [[n, r["steps"], *(r[k] for k in keys)] for n, r in ablations["ablations"].items()],
+        ),
+        f"\n`distillation`: {distillation['minutes']:g} minutes each. On real rain, of which nothing "
+        "clear is known: local contrast, which rain lowers, and the energy of upright streaks, in "
+        "1/1000 of the range; and the gain on rain of our own.\n",
+        table(
+            ["", "contrast", "streaks", "gain on our own rain"],
+            [
+                [n, f"{r['contrast']:.3f}", 1000 * r["streaks"], r.get("gain_synthetic")]
+                for n, r in distillation["results"].items()
+            ],
+        ),
+    ]
 
 
 def robustness() -> str:

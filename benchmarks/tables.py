@@ -132,8 +132,8 @@ def network_costs() -> list[str]:
     return [
         "\n## Networks\n",
         f"The published sizes at 256x256, of stereo networks a pair, on {networks['threads']} CPU "
-        "threads. A unit is the time of a 3x3 convolution of 64 to 64 channels on 256x256 pixels in "
-        "the same run. Packed is a copy whose weights lie in the order of the kernels "
+        "threads, behaving as released but where it says corrected. A unit is the time of a 3x3 "
+        "convolution of 64 to 64 channels on 256x256 pixels in the same run. Packed is a copy whose weights lie in the order of the kernels "
         "(`deweather.nn.packing`). Memory is what a process takes at 512x512 beyond the loaded "
         "network, and what it takes if every layer is evaluated as it is defined. Made by "
         "`benchmarks/networks.py`.\n",
@@ -180,12 +180,13 @@ def training() -> list[str]:
     methods, ablations = read("training_methods"), read("training_ablations")
     distillation = read("training_distillation")
     keys = ("psnr_before_in_weather", "psnr_gain_in_weather", "psnr_in_clear_air")
-    head = ["PSNR in weather", "gain", "in clear air"]
+    head = ["input in weather", "gain", "in clear air"]
     changed = {m: ", ".join(r["changes"]) or "–" for m, r in methods["methods"].items()}
     return [
         "Small recipes from random weights, of one CPU thread, scored over crops of dev scenes in the "
         "weather of their recipe: where there is some, PSNR of the input and its gain; elsewhere PSNR "
-        "of the result, at most 60. Made by `benchmarks/training.py`.\n",
+        "of the result, at most 60. Runs are of equal time, not of equal length. Made by "
+        "`benchmarks/training.py`.\n",
         f"`methods`: {methods['minutes']:g} minutes each.\n",
         table(
             ["method", "recipe", "changed in it", "steps", *head],

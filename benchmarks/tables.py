@@ -133,10 +133,10 @@ def network_costs() -> list[str]:
         "\n## Networks\n",
         f"The published sizes at 256x256, of stereo networks a pair, on {networks['threads']} CPU "
         "threads, behaving as released but where it says corrected. A unit is the time of a 3x3 "
-        "convolution of 64 to 64 channels on 256x256 pixels in the same run. Packed is a copy whose weights lie in the order of the kernels "
-        "(`deweather.nn.packing`). Memory is what a process takes at 512x512 beyond the loaded "
-        "network, and what it takes if every layer is evaluated as it is defined. Made by "
-        "`benchmarks/networks.py`.\n",
+        "convolution of 64 to 64 channels on 256x256 pixels in the same run. Packed is a copy whose "
+        "weights lie in the order of the kernels (`deweather.nn.packing`). Memory is what a process "
+        "takes at 512x512 beyond the loaded network, and what it takes if every layer is evaluated as "
+        "it is defined. Made by `benchmarks/networks.py`.\n",
         table(head, rows),
     ]
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from deweather._version import __version__
-from deweather.cli import data, demo, doctor, models, restore, simulate, train, weights
+from deweather.cli import data, demo, doctor, evaluate, models, restore, simulate, train, weights
 from deweather.cli.console import say
 from deweather.errors import DeweatherError
 
@@ -65,5 +65,6 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)

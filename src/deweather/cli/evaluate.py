@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from deweather.cli.console import one_line, say, say_json, say_table
-from deweather.cli.restore import Device, Weather, Weights
+from deweather.cli.restore import Device, TakenOut, Weather, Weights
 
-_SHOWN = 10
+_SHOWN = 10  # samples; JSON has all
 _MOST = 100.0  # dB; equal pictures would spoil a mean
 
 
@@ -38,9 +38,7 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(metavar="train|val|test", help="Which samples; all by default.")
     ] = None,
-    weather: Annotated[
-        Weather, typer.Option(help="What to take out; auto leaves clear pictures alone.")
-    ] = Weather.auto,
+    weather: TakenOut = Weather.auto,
     weights: Weights = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every sample.")] = False,
@@ -56,7 +54,7 @@ def evaluate(
     from deweather.metrics import PSNR_PROTOCOL, psnr
     from deweather.restore import Restorer
 
-    pictures = PictureSet.find(folder, layout, split)
+    pictures = PictureSet.find(folder, layout, split, cache_bytes=0)  # each is asked for once
     for role in ("degraded", "clean"):
         if not pictures.layout.has(role):
             raise ConfigError(

@@ -97,6 +97,9 @@ Right = Annotated[
         "results go into DIR/left and DIR/right.",
     ),
 ]
+TakenOut = Annotated[
+    Weather, typer.Option(help="What to take out; auto leaves clear pictures alone.")
+]
 Weights = Annotated[
     list[str] | None,
     typer.Option(
@@ -123,9 +126,7 @@ def restore(
     layout: Annotated[
         Layout | None, typer.Option(help="Each picture holds the left and the right view.")
     ] = None,
-    weather: Annotated[
-        Weather, typer.Option(help="What to take out; auto leaves clear pictures alone.")
-    ] = Weather.auto,
+    weather: TakenOut = Weather.auto,
     weights: Weights = None,
     device: Device = "auto",
     overwrite: Overwrite = False,

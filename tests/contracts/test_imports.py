@@ -14,7 +14,7 @@ ROOT = Path(deweather.__file__).parent
 # Room: the rooms below it. Every room may import what is EVERYWHERE, and itself.
 ARROWS = {
     "image": set(),
-    "nn": set(),
+    "nn": {"image"},  # the sRGB curve
     "models": {"nn"},
     "weights": {"models"},
     "weather": {"image"},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from deweather.errors import ConfigError, UnknownNameError
 from deweather.models.base import Needs, Network, Restoration
@@ -43,7 +43,9 @@ def list_models() -> list[str]:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a switch's value is of an annotated kind: a class, tuple[kind, ...] or a union."""
+    """Whether a switch's value is of an annotated kind: a class, Literal, tuple[kind, ...] or a union."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
     if get_origin(kind) is tuple:
         return isinstance(value, list | tuple) and all(_fits(v, get_args(kind)[0]) for v in value)
     if get_args(kind):

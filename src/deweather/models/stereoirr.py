@@ -18,12 +18,14 @@ Our reading: the insides of the DMA (see `DualViewMutualAttention`); one view sk
 the same weights serve single pictures; `pool_window`, which lets channel attention look at a
 neighbourhood instead of the whole map, so that tiles agree; compact variants, which leave out the
 DMA at full resolution (`attention_from`), where on large pictures its rows would cost more than the
-rest of the network together.
+rest of the network together; for haze, `output="scattering"`, which predicts what Koschmieder's law needs
+instead of the picture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +36,7 @@ from deweather.nn.naf import NAFBlock
 from deweather.nn.norm import ChannelLayerNorm
 from deweather.nn.pool import AveragePool, spread
 from deweather.nn.row_attention import row_attention
+from deweather.nn.scattering import ScatteringHead
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ class StereoIRRConfig:
         attention_from: first level (0 = full resolution) that has a DMA.
         pool_window: side in pixels of the window that channel attention averages; None averages
             everything.
+        output: "residual" adds to the picture; "scattering" inverts Koschmieder's law by a transmission
+            and an airlight, which are returned as auxiliary maps `transmission` (B, V, 1, H, W) and
+            `airlight` (B, V, 3, H, W).
     """
 
     width: int = 32
@@ -58,6 +64,7 @@ class StereoIRRConfig:
     gate_expansion: float = 2.64
     attention_from: int = 0
     pool_window: int | None = None
+    output: Literal["residual", "scattering"] = "residual"
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -69,6 +76,8 @@ class StereoIRRConfig:
         check_least(self, width=1, middle=0, attention_from=0, gate_expansion=0.0)
         if self.pool_window is not None and self.pool_window < 1:
             raise ConfigError(f"pool_window = {self.pool_window}; give pixels, or None.")
+        if self.output not in ("residual", "scattering"):
+            raise ConfigError(f"output = {self.output!r}; give 'residual' or 'scattering'.")
 
 
 class DualViewMutualAttention(nn.Module):
@@ -131,7 +140,9 @@ class StereoIRR(Network):
         levels = len(config.encoder)
         c = config.width
         self.extract = nn.Conv2d(3, c, 3, padding=1)
-        self.predict = nn.Conv2d(c, 3, 3, padding=1)
+        self.predict: nn.Module = nn.Conv2d(c, 3, 3, padding=1)
+        if config.output == "scattering":
+            self.predict = ScatteringHead(c, c << levels, 1 << levels)
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         self.decoders, self.ups = nn.ModuleList(), nn.ModuleList()
         self.exchanges = nn.ModuleList()
@@ -194,14 +205,18 @@ class StereoIRR(Network):
             x = encoder(x)
             skips.append(x)
             x = down(exchange(x))
-        x = exchange(self.middle(x))
+        context = x = exchange(self.middle(x))
         last = len(self.decoders) - 1
         for i, (up, decoder) in enumerate(zip(self.ups, self.decoders, strict=True)):
             x = decoder(up(x) + skips.pop())
             if i < last:
                 x = exchange(x)
-        image = pictures + self.predict(x)
-        return Restoration(image.unflatten(0, frames.shape[:2]))
+        if self.config.output == "residual":
+            image = pictures + self.predict(x)
+            return Restoration(image.unflatten(0, frames.shape[:2]))
+        maps = self.predict(pictures, x, context, frames.shape[1])
+        image, transmission, airlight = (m.unflatten(0, frames.shape[:2]) for m in maps)
+        return Restoration(image, {"transmission": transmission, "airlight": airlight})
 
 
 _SMALL = StereoIRRConfig(

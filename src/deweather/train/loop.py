@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from deweather.models import create_model
 from deweather.train.batches import Batch, Stream, batches_from
 from deweather.train.guard import Guard
+from deweather.train.muon import Muon
 from deweather.train.sections import OptimizerSection
 from deweather.train.sharding import ShardedStrategy, as_in, as_in_optimizer, gathered
 from deweather.train.tasks import Task
@@ -28,8 +29,12 @@ from deweather.train.tasks import Task
 
 def make_optimizer(section: OptimizerSection, task: Task) -> torch.optim.Optimizer:
     """The optimizer of all parameters that are trained."""
-    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
     parameters = [p for p in task.parameters() if p.requires_grad]
+    if section.kind == "muon":
+        return Muon(
+            parameters, lr=section.rate, betas=section.betas, weight_decay=section.weight_decay
+        )
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
     made: torch.optim.Optimizer = kinds[section.kind](
         parameters, lr=section.rate, betas=section.betas, weight_decay=section.weight_decay
     )

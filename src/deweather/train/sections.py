@@ -95,8 +95,9 @@ class DataSection(Section):
 class WeatherSection(Section):
     """What weather is put into them."""
 
-    kind: Literal["haze", "rain", "photograph"] = Field(
-        description="photograph: haze among low light, coloured air, blur, noise and JPEG"
+    kind: Literal["haze", "rain", "photograph", "varied haze", "varied rain"] = Field(
+        description="photograph: haze among low light, coloured air, blur, noise and JPEG; "
+        "varied: of all kinds that photographs and published sets show"
     )
     clear_share: float = Field(0.2, ge=0, le=1, description="share of pictures in clear weather")
     keep_veil: bool = Field(
@@ -104,13 +105,17 @@ class WeatherSection(Section):
         description="rain: take off the streaks alone, leave mist and veil to the haze network",
     )
     keep_light: bool = Field(
-        True, description="photograph: take off the weather alone, leave low light as it is"
+        True,
+        description="photograph, varied haze: take off the weather alone, leave low light as it is",
+    )
+    framed_share: float = Field(
+        0.0, ge=0, le=1, description="varied: share of pictures with a frame or bars, which stay"
     )
 
     @property
     def task(self) -> Literal["haze", "rain"]:
         """What the weights will be for."""
-        return "rain" if self.kind == "rain" else "haze"
+        return "rain" if self.kind.endswith("rain") else "haze"
 
 
 class DevSection(Section):
@@ -155,6 +160,10 @@ class CharbonnierSection(Section):
     kind: Literal["charbonnier"] = "charbonnier"
     charbonnier_eps: float = Field(1e-3, gt=0)
     frequency_weight: float = Field(0.1, ge=0)
+    transmission_weight: float = Field(
+        0.0, ge=0, description="L1 of the transmission, of networks with output: scattering"
+    )
+    airlight_weight: float = Field(0.0, ge=0, description="L1 of the airlight, of such networks")
 
 
 class StagesSection(Section):
@@ -248,9 +257,11 @@ class DepthSection(Section):
 
 
 class OptimizerSection(Section):
-    """Adam or AdamW with a linear warm-up; then the rate falls by a cosine or in halves."""
+    """Adam, AdamW or Muon with a linear warm-up; then the rate falls by a cosine or in halves."""
 
-    kind: Literal["adamw", "adam"] = "adamw"
+    kind: Literal["adamw", "adam", "muon"] = Field(
+        "adamw", description="muon: for matrices and convolutions; AdamW for the rest"
+    )
     rate: float = Field(1e-3, gt=0)
     final_rate: float = Field(1e-7, ge=0, description="cosine: the rate at the end")
     schedule: Literal["cosine", "halving"] = "cosine"

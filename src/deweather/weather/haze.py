@@ -41,8 +41,8 @@ def _thickness_at_visibility(convention: str) -> float:
 
 
 def koschmieder(radiance: Tensor, transmission: Tensor, airlight: Tensor) -> Tensor:
-    """I = J·t + A·(1 - t): (B, V, 3, H, W), t broadcastable to it, A (B, 3)."""
-    a = airlight[:, None, :, None, None]
+    """I = J·t + A·(1 - t): (B, V, 3, H, W), t broadcastable to it, A (B, 3) or a map like it."""
+    a = airlight if airlight.ndim == 5 else airlight[:, None, :, None, None]
     return a + (radiance - a) * transmission
 
 
@@ -51,8 +51,8 @@ class Haze:
 
     Args:
         visibility: metres, at the height of the cameras and by `convention`; inf is clear air.
-        airlight: sRGB colour of the air at infinity, in [0, 1]: a grey, three channels, (B, 3), or
-            a name of `AIRLIGHTS`.
+        airlight: sRGB colour of the air at infinity, in [0, 1]: a grey, three channels, (B, 3), a
+            map (B, V, 3, H, W) of uneven light, or a name of `AIRLIGHTS`.
         inhomogeneity: how far the density strays from its mean, in [0, 1]. With octaves 1 is banks
             of fog with clear air between them; without, six waves that a long way levels out.
         angstrom: Ångström exponent; 0 for fog, about 1.3 for dry haze (bluer where it is thin).
@@ -116,8 +116,8 @@ class Haze:
     def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
         """Put haze into the scene.
 
-        Records the parameters, (B,) each, airlight (B, 3) sRGB, drift (B, 3), and transmission (B,
-        V, 3, H, W): the share of the light that arrives straight.
+        Records the parameters, (B,) each, airlight (B, 3) or (B, V, 3, H, W) sRGB, drift (B, 3), and
+        transmission (B, V, 3, H, W): the share of the light that arrives straight.
         """
         b = scene.frames.shape[0]
         values = self._values(scene)
@@ -134,7 +134,7 @@ class Haze:
             share = values["scattering"]
             if not bool((share > 0).any()):
                 return koschmieder(radiance, transmission, air)
-            a = air[:, None, :, None, None]
+            a = air if air.ndim == 5 else air[:, None, :, None, None]
             lit = brightened(radiance, values["lamps"])
             glow = forward_scattered(lit, thickness, share, scene.focal_length)
             passed = torch.exp(-(1 - share.view(b, 1, 1, 1, 1)) * thickness)
@@ -193,12 +193,15 @@ class Haze:
     def _airlight(self, scene: Scene) -> Tensor:
         b = scene.frames.shape[0]
         airlight = torch.as_tensor(self.airlight).to(scene.frames)
-        if airlight.shape not in ((), (1,), (3,), (b, 3)):
-            raise ConfigError(f"airlight has shape {tuple(airlight.shape)}; give 1, 3 or ({b}, 3).")
+        whole = scene.frames.shape
+        if airlight.shape not in ((), (1,), (3,), (b, 3), whole):
+            raise ConfigError(
+                f"airlight has shape {tuple(airlight.shape)}; give 1, 3, ({b}, 3) or {tuple(whole)}."
+            )
         require(
             bool(((airlight >= 0) & (airlight <= 1)).all()), "airlight", self.airlight, "[0, 1]"
         )
-        return airlight.expand(b, 3)
+        return airlight if airlight.shape == whole else airlight.expand(b, 3)
 
 
 def _check(

@@ -36,14 +36,15 @@ class Example:
     record: dict[str, Tensor]
 
 
-def _uniform(u: Tensor, low: float, high: float) -> Tensor:
+def uniform(u: Tensor, low: float, high: float) -> Tensor:
+    """Numbers in [low, high) from such in [0, 1)."""
     return low + (high - low) * u
 
 
-def _draws(seed: int | Sequence[int], scene: Scene, stream: int, count: int) -> Tensor:
+def draws(seed: int | Sequence[int], scene: Scene, stream: int, count: int) -> Tensor:
     """(count, B) uniform numbers in [0, 1)."""
-    draws = generators(seed, scene.frames.shape[0], stream)
-    return torch.stack([torch.rand(count, generator=g) for g in draws], dim=1).to(scene.frames)
+    each = generators(seed, scene.frames.shape[0], stream)
+    return torch.stack([torch.rand(count, generator=g) for g in each], dim=1).to(scene.frames)
 
 
 def reference_distance(scene: Scene) -> Tensor:
@@ -53,7 +54,7 @@ def reference_distance(scene: Scene) -> Tensor:
     return some.quantile(0.75, dim=1).clamp(0.1, 500.0)
 
 
-def plausible_airlight(scene: Scene, u: Tensor) -> Tensor:
+def plausible_airlight(scene: Scene, u: Tensor, darkest: float = 0.5) -> Tensor:
     """Colour of the air, (B, 3) sRGB, from five uniform numbers a picture, u: (5, B).
 
     Air that scatters daylight is about as bright as the brightest parts of the scene, rarely darker,
@@ -61,8 +62,8 @@ def plausible_airlight(scene: Scene, u: Tensor) -> Tensor:
     """
     luma = scene.frames.new_tensor([0.299, 0.587, 0.114]).view(1, 1, 3, 1, 1)
     bright = (scene.frames * luma).sum(2)[..., ::4, ::4].flatten(1).quantile(0.95, dim=1)
-    grey = (bright * _uniform(u[0], 0.8, 1.15)).clamp(0.5, 1.0)
-    tint = (u[1:4] - 0.5) * _uniform(u[4] ** 3, 0.02, 0.3)
+    grey = (bright * uniform(u[0], 0.8, 1.15)).clamp(darkest, 1.0)
+    tint = (u[1:4] - 0.5) * uniform(u[4] ** 3, 0.02, 0.3)
     return (grey[:, None] + tint.T).clamp(0, 1)
 
 
@@ -72,8 +73,8 @@ def random_haze(scene: Scene, seed: int | Sequence[int] = 0, clear_share: float 
     The optical thickness at the distance that three quarters of the scene stay below is drawn, not
     the visibility, so near and far scenes get haze that can be seen in them.
     """
-    u = _draws(seed, scene, 21, 12)
-    thickness = _uniform(u[0] ** 1.5, 0.06, 2.2)
+    u = draws(seed, scene, 21, 12)
+    thickness = uniform(u[0] ** 1.5, 0.06, 2.2)
     visibility = -math.log(0.05) * reference_distance(scene) / thickness
     clear = u[1] < clear_share
     visibility = torch.where(clear, torch.inf, visibility)
@@ -84,7 +85,7 @@ def random_haze(scene: Scene, seed: int | Sequence[int] = 0, clear_share: float 
         angstrom=torch.where(u[8] < 0.5, 0.0, 1.3 * u[8]),
         linear=u[9] < 0.7,
     )
-    return _example(scene, [haze, _sensor(u[10], u[11])], seed, clear)
+    return example_of(scene, [haze, _sensor(u[10], u[11])], seed, clear)
 
 
 def random_rain(
@@ -105,14 +106,14 @@ def random_rain(
         keep_veil: the target lacks the streaks alone and keeps mist and veil, which only a view of
             the whole scene can tell.
     """
-    u = _draws(seed, scene, 22, 31)
+    u = draws(seed, scene, 22, 31)
     clear = u[0] < clear_share
     hazy = (u[0] >= clear_share) & (u[0] < clear_share + haze_share)
     wet = ~(clear | hazy)
     physical = wet & (u[1] < 0.55)
     overlay = wet & (u[1] >= 0.45)
     heavy = u[2] < 0.5
-    thickness = _uniform(u[3] ** 2, 0.02, 0.8)
+    thickness = uniform(u[3] ** 2, 0.02, 0.8)
     visibility = -math.log(0.05) * reference_distance(scene) / thickness
     misty = hazy | (physical & (u[4] < 0.7))
     airlight = plausible_airlight(scene, u[[5, 29, 9, 7, 10]])
@@ -120,18 +121,18 @@ def random_rain(
     rate = torch.where(physical, 8 * 25 ** u[6], 0.0)
     rain = Rain(
         rate,
-        wind=_uniform(u[7], -5, 5),
+        wind=uniform(u[7], -5, 5),
         exposure=1 / (60 * 16 ** u[8]),
-        brightness=_uniform(u[9], 0.9, 2.2),
+        brightness=uniform(u[9], 0.9, 2.2),
         streaks=3 ** u[30],
     )
     operators: list[Operator] = [mist, rain]
-    base = _uniform(u[10], -35, 35) * u[11]
+    base = uniform(u[10], -35, 35) * u[11]
     for layer in range(3):
         v = u[12 + 5 * layer : 17 + 5 * layer]
         on = overlay & ((v[0] < (0.8, 0.6, 0.4)[layer]) if layer else torch.ones_like(overlay))
         on = on & (heavy if layer else torch.ones_like(overlay))
-        cover = torch.where(heavy, _uniform(v[1], 0.1, 0.6), _uniform(v[1] ** 1.5, 0.01, 0.15))
+        cover = torch.where(heavy, uniform(v[1], 0.1, 0.6), uniform(v[1] ** 1.5, 0.01, 0.15))
         length = torch.where(heavy, 12 * 5 ** v[2], 6 * 6 ** v[2])
         width = 0.45 + 0.9 * v[3] ** 2
         density = 1000 * cover / (length * 2.5 * width)
@@ -140,16 +141,16 @@ def random_rain(
                 torch.where(on, density, 0.0),
                 length=length,
                 width=width,
-                angle=base + (_uniform(v[4], -12, 12) if layer else 0.0),
-                brightness=_uniform(v[3], 0.25, 0.9),
+                angle=base + (uniform(v[4], -12, 12) if layer else 0.0),
+                brightness=uniform(v[3], 0.25, 0.9),
                 spread=1 + 4 * v[0] ** 2,
-                disparity=_uniform(v[4], 2, 40),
+                disparity=uniform(v[4], 2, 40),
                 screen=v[1] < 0.3,
                 stream=30 + layer,
             )
         )
     operators.append(_sensor(u[27], u[28]))
-    example = _example(scene, operators, seed, clear | hazy)
+    example = example_of(scene, operators, seed, clear | hazy)
     if keep_veil:
         veiled = Compose([mist, Rain(rate, streaks=0.0)])(scene, seed).frames
         untouched = (clear | hazy).view(-1, 1, 1, 1, 1)
@@ -213,14 +214,14 @@ def random_photograph(
             asks for the clean scene in full light as well.
     """
     p = shares or Shares()
-    u = _draws(seed, scene, 23, 36)
+    u = draws(seed, scene, 23, 36)
     dim, uneven = u[0] < p.dim, u[1] < p.uneven
     gamma = torch.where(dim, 1 + 2 * u[2] ** 2, 1.0)
     light = Illumination(gamma, torch.where(uneven, 0.9 * u[3], 0.0))(scene, seed)
     lit = scene.with_frames(light.frames)
     clear = u[4] < p.clear
     distance = reference_distance(scene)
-    thickness = _uniform(u[5] ** 1.5, 0.06, 2.2)
+    thickness = uniform(u[5] ** 1.5, 0.06, 2.2)
     haze = Haze(
         torch.where(clear, torch.inf, -math.log(0.05) * distance / thickness),
         _cast(lit, u[6:11], thickness / 2.2, u[11] < p.cast),
@@ -229,7 +230,7 @@ def random_photograph(
         scale_height=torch.where(u[15] < p.ground, 0.03 * 10 ** u[16] * distance, torch.inf),
         octaves=5,
         patch=distance,
-        scattering=torch.where(u[17] < p.scattering, _uniform(u[18], 0.2, 0.7), 0.0),
+        scattering=torch.where(u[17] < p.scattering, uniform(u[18], 0.2, 0.7), 0.0),
         lamps=torch.where(dim, 1 + 9 * u[19], 1.0),
     )
     blurred, noisy = u[20] < p.optics, u[21] < p.noise
@@ -248,18 +249,18 @@ def random_photograph(
             torch.where(noisy, 8 + (5 * u[29]).floor(), 0.0),
         ),
         Transport(
-            torch.where(u[30] < p.resized, _uniform(u[31], 0.4, 1.0), 1.0),
-            torch.where(sent, _uniform(u[32], 30, 95), 101.0),
+            torch.where(u[30] < p.resized, uniform(u[31], 0.4, 1.0), 1.0),
+            torch.where(sent, uniform(u[32], 30, 95), 101.0),
         ),
         Transport(
-            torch.where(again & (u[33] < p.resized), _uniform(u[34], 0.6, 1.0), 1.0),
-            torch.where(again, _uniform(u[35], 30, 95), 101.0),
+            torch.where(again & (u[33] < p.resized), uniform(u[34], 0.6, 1.0), 1.0),
+            torch.where(again, uniform(u[35], 30, 95), 101.0),
             stream=2,
         ),
     ]
     # Without weather, and unless light is asked for, what came in is right as it is.
     untouched = clear if keep_light else clear & ~(dim | uneven)
-    example = _example(lit, operators, seed, untouched)
+    example = example_of(lit, operators, seed, untouched)
     if not keep_light:
         same = untouched.view(-1, 1, 1, 1, 1)
         example.target = torch.where(same, example.degraded, scene.frames)
@@ -274,7 +275,7 @@ def _cast(scene: Scene, u: Tensor, density: Tensor, coloured: Tensor) -> Tensor:
     """
     luma = scene.frames.new_tensor([0.299, 0.587, 0.114]).view(1, 1, 3, 1, 1)
     bright = (scene.frames * luma).sum(2)[..., ::4, ::4].flatten(1).quantile(0.95, dim=1)
-    grey = (bright * _uniform(u[0], 0.85, 1.15)).clamp(0.08, 0.98)
+    grey = (bright * uniform(u[0], 0.85, 1.15)).clamp(0.08, 0.98)
     width = torch.where(coloured, 0.1 + 0.35 * density * u[1], 0.02)
     tint = 1 + (u[2:5] - 0.5) * width
     return (grey * tint).T.clamp(0, 1)
@@ -323,9 +324,10 @@ def _sensor(u: Tensor, v: Tensor) -> Sensor:
     return Sensor(noise, 0.0, torch.where(v < 0.33, 70 + 75 * v, 101.0))
 
 
-def _example(
+def example_of(
     scene: Scene, operators: Sequence[Operator], seed: int | Sequence[int], untouched: Tensor
 ) -> Example:
+    """The scene through operators; where `untouched` (B,) what came in should come out."""
     degraded: Degraded = Compose(operators)(scene, seed)
     target = torch.where(untouched.view(-1, 1, 1, 1, 1), degraded.frames, scene.frames)
     return Example(degraded.frames, target, degraded.record)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from deweather.errors import UnknownNameError
@@ -24,7 +25,8 @@ from deweather.weather.operator import (
 from deweather.weather.scene import Scene
 from deweather.weather.splat import draw_streaks
 
-_MARGIN = 32
+_MARGIN = 32  # pixels; streaks that begin outside reach in
+_FIELD = 100  # added to a layer's stream for the draws of its unevenness
 
 
 class Streaks:
@@ -39,6 +41,9 @@ class Streaks:
         spread: standard deviation of the angle in degrees.
         disparity: pixels by which the layer is shifted between the views, 0 or more.
         screen: True blends 1 - (1 - I)(1 - S) instead of the sum I + S.
+        uneven: share of the layer that is missing where it is thinnest, in [0, 1]; a smooth field over
+            the picture.
+        margin: pixels around the picture in which streaks begin, too; about half their length.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Streaks:
         spread: Parameter = 2.0,
         disparity: Parameter = 20.0,
         screen: bool | Tensor = False,
+        uneven: Parameter = 0.0,
+        margin: float = _MARGIN,
         stream: int = 3,
     ) -> None:
         """Check the plain numbers; `stream` gives several layers their own draws."""
@@ -63,7 +70,10 @@ class Streaks:
             require(disparity >= 0, "disparity", disparity, "pixels, 0 or more")
         self.density, self.length, self.width, self.angle = density, length, width, angle
         self.brightness, self.spread, self.disparity = brightness, spread, disparity
-        self.screen = screen
+        if not isinstance(uneven, Tensor):
+            require(0 <= uneven <= 1, "uneven", uneven, "a share in [0, 1]")
+        require(margin >= 0, "margin", margin, "pixels, 0 or more")
+        self.screen, self.uneven, self.margin = screen, uneven, margin
         self.stream = stream
 
     def __call__(self, scene: Scene, seed: int | Sequence[int] = 0) -> Degraded:
@@ -82,6 +92,12 @@ class Streaks:
             (b * v, h, w), plane=plane, centre=centre, extent=extent, sigma=sigma, mass=mass
         )
         layer = layer.clamp_max(1.0).view(b, v, 1, h, w)
+        uneven = per_picture(self.uneven, scene, "uneven")
+        if bool((uneven > 0).any()):
+            draws = generators(seed, b, self.stream + _FIELD)
+            field = torch.cat([torch.rand(1, 1, 4, 4, generator=g) for g in draws]).to(layer)
+            field = F.interpolate(field, (h, w), mode="bicubic", align_corners=False).clamp(0, 1)
+            layer = layer * (1 - uneven.view(b, 1, 1, 1, 1) * field[:, None])
         screen = torch.as_tensor(self.screen, device=layer.device).expand(b).view(b, 1, 1, 1, 1)
         gain = torch.where(screen, 1 - scene.frames, torch.ones_like(scene.frames))
         frames = (scene.frames + layer * gain).clamp(0, 1)
@@ -96,17 +112,17 @@ class Streaks:
     ) -> tuple[Tensor, ...]:
         """Streaks of picture i in all its views (V, H, W): plane, centre, extent, sigma, mass."""
         views, h, w = shape
-        wide = w + 2 * _MARGIN + (of["disparity"] if views > 1 else 0)
-        high = h + 2 * _MARGIN
+        wide = w + 2 * self.margin + (of["disparity"] if views > 1 else 0)
+        high = h + 2 * self.margin
         mean = torch.tensor(of["density"] * wide * high / 1000)
         n = int(torch.poisson(mean, generator=generator))
         u = torch.rand(2, n, generator=generator)
         noise = torch.randn(3, n, generator=generator)
-        x, y = u[0] * wide - _MARGIN, u[1] * high - _MARGIN
+        x, y = u[0] * wide - self.margin, u[1] * high - self.margin
         length = of["length"] * torch.exp(0.35 * noise[0])
         angle = torch.deg2rad(of["angle"] + of["spread"] * noise[1])
         extent = torch.stack([length * torch.sin(angle), length * torch.cos(angle)], dim=1)
-        sigma = (of["width"] * torch.exp(0.2 * noise[2])).clamp(0.3, 4.0)
+        sigma = (of["width"] * torch.exp(0.2 * noise[2])).clamp(0.3, 8.0)
         faint = torch.rand(n, generator=generator) ** 0.7
         mass = of["brightness"] * faint * math.sqrt(2 * math.pi) * sigma
         plane = torch.cat([torch.full((n,), i * views + view) for view in range(views)])

@@ -15,6 +15,7 @@ from deweather.models import Network, Restoration, create_model
 from deweather.train.batches import Batch
 from deweather.train.recipe import Recipe
 from deweather.weather import Example, Shares, random_haze, random_photograph, random_rain
+from deweather.weather.varied import framed, varied_haze, varied_rain
 from deweather.weights.cards import find_weights
 from deweather.weights.files import fill
 
@@ -91,9 +92,19 @@ class Task(nn.Module):
         if weather.kind == "photograph":
             shares = Shares(clear=weather.clear_share)
             return random_photograph(scene, seeds, shares, keep_light=weather.keep_light)
-        return random_rain(
-            scene, seeds, clear_share=weather.clear_share, keep_veil=weather.keep_veil
-        )
+        if weather.kind == "rain":
+            return random_rain(
+                scene, seeds, clear_share=weather.clear_share, keep_veil=weather.keep_veil
+            )
+        if weather.kind == "varied rain":
+            example = varied_rain(
+                scene, seeds, clear_share=weather.clear_share, keep_veil=weather.keep_veil
+            )
+        else:
+            example = varied_haze(
+                scene, seeds, clear_share=weather.clear_share, keep_light=weather.keep_light
+            )
+        return framed(example, seeds, weather.framed_share) if weather.framed_share else example
 
     def kept(self) -> dict[str, Tensor]:
         """What a checkpoint keeps: parameters and buffers that are not frozen."""

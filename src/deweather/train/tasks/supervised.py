@@ -19,17 +19,46 @@ from deweather.weather import Example
 
 
 class CharbonnierTask(Task):
-    """Charbonnier plus weighted frequency L1 (StereoIRR, our reading)."""
+    """Charbonnier plus weighted frequency L1 (StereoIRR, our reading), and what made the haze."""
 
     def losses(self, example: Example, batch: Batch, step: int) -> dict[str, Tensor]:
-        """`loss` of both views."""
+        """`loss` of both views; `transmission` and `airlight` where they are asked for."""
         weights = self.recipe.loss
         assert isinstance(weights, CharbonnierSection)
-        restored = self.run(self.network, example.degraded).image
+        out = self.run(self.network, example.degraded)
+        restored = out.image
         loss = charbonnier(restored, example.target, weights.charbonnier_eps)
         if weights.frequency_weight:
             loss = loss + weights.frequency_weight * frequency_l1(restored, example.target)
-        return {"loss": loss}
+        if not (weights.transmission_weight or weights.airlight_weight):
+            return {"loss": loss}
+        if "transmission" not in out.auxiliary or "haze.transmission" not in example.record:
+            raise ConfigError(
+                f"loss.transmission_weight = {weights.transmission_weight}; it needs a network with "
+                "switch output: scattering, and scenes that haze is put into. Set it to 0."
+            )
+        parts = scattering_losses(out, example)
+        loss = (
+            loss
+            + weights.transmission_weight * parts["transmission"]
+            + weights.airlight_weight * parts["airlight"]
+        )
+        return {"loss": loss, **parts}
+
+
+def scattering_losses(out: Restoration, example: Example) -> dict[str, Tensor]:
+    """L1 of transmission and airlight against those that made the haze.
+
+    The airlight counts by the share of the light that it has in a picture: without haze there is none.
+    """
+    truth = example.record["haze.transmission"].mean(2, keepdim=True)
+    air = example.record["haze.airlight"]
+    air = air if air.ndim == 5 else air[:, None, :, None, None]
+    hidden = (1 - truth).mean((1, 2, 3, 4), keepdim=True)
+    return {
+        "transmission": (out.auxiliary["transmission"] - truth).abs().mean(),
+        "airlight": (hidden * (out.auxiliary["airlight"] - air).abs()).mean(),
+    }
 
 
 class SsimTask(Task):

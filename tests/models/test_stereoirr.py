@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from deweather.errors import FramesError
+from deweather.errors import ConfigError, FramesError
 from deweather.models import create_model
 from deweather.models.stereoirr import DualViewMutualAttention
 from deweather.nn.pool import AveragePool
@@ -339,3 +339,23 @@ def test_export_with_free_height_and_width():
     with torch.inference_mode():
         exported = program.module()(x)
         torch.testing.assert_close(exported, network(x).image, rtol=0, atol=1e-5)
+
+
+def test_the_law_gives_transmission_and_airlight_of_every_view():
+    network = create_model("stereoirr-tiny", output="scattering").eval()
+    given = frames(2, 2, 32, 48)
+    with torch.no_grad():
+        out = network(given)
+        alone = network(given[:, :1])
+    assert out.image.shape == given.shape
+    assert out.auxiliary["transmission"].shape == (2, 2, 1, 32, 48)
+    assert out.auxiliary["airlight"].shape == given.shape
+    assert (out.auxiliary["transmission"] <= 1).all()
+    assert (out.auxiliary["transmission"] > 0).all()
+    assert torch.equal(out.auxiliary["airlight"][:, 0], out.auxiliary["airlight"][:, 1])
+    assert alone.auxiliary["transmission"].shape == (2, 1, 1, 32, 48)
+
+
+def test_an_output_that_there_is_not_is_refused():
+    with pytest.raises(ConfigError, match="output"):
+        create_model("stereoirr-tiny", output="painting")

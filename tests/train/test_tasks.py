@@ -8,6 +8,7 @@ from deweather.errors import ConfigError
 from deweather.losses import difference_weights, l1, l1_and_frequency, ssim_loss
 from deweather.models import Restoration, create_model
 from deweather.train.batches import Batch, Stream
+from deweather.train.sections import ModelSection
 from deweather.train.sources import training_sources
 from deweather.train.tasks import make_task
 from deweather.weights.files import save_weights
@@ -297,3 +298,51 @@ def test_the_truth_of_depth(pictures, tmp_path):
 def test_a_teacher_must_give_depth(teacher):
     with pytest.raises(ConfigError, match="APANet gives no depth"):
         make("depth", truth="teacher", teacher=str(teacher))
+
+
+def law(model_switches, weather="varied haze", **loss):
+    return make_task(
+        recipe(
+            "stereoirr-tiny",
+            weather,
+            data={"patch": 32, "stereo_share": 1.0},
+            loss={"kind": "charbonnier", **loss},
+        ).model_copy(update={"model": ModelSection(name="stereoirr-tiny", switches=model_switches)})
+    )
+
+
+def test_what_made_the_haze_is_learned_by_its_weights(pictures):
+    switches = {"output": "scattering"}
+    plain = law(switches)
+    told = law(switches, transmission_weight=0.5, airlight_weight=0.25)
+    batch = a_batch(told, pictures)
+    without, got = values(plain, batch), values(told, batch)
+    expected = without["loss"] + 0.5 * got["transmission"] + 0.25 * got["airlight"]
+    assert got["loss"] == pytest.approx(expected, rel=1e-5)
+    assert got["transmission"] > 0
+    assert got["airlight"] > 0
+    assert set(without) == {"loss"}
+
+
+@pytest.mark.parametrize(
+    ("switches", "weather"), [({}, "varied haze"), ({"output": "scattering"}, "rain")]
+)
+def test_the_law_cannot_be_learned_without_it(switches, weather, pictures):
+    task = law(switches, weather, transmission_weight=0.5)
+    with pytest.raises(ConfigError, match="transmission_weight"):
+        task(a_batch(task, pictures), 0)
+
+
+@pytest.mark.parametrize("weather", ["varied haze", "varied rain"])
+def test_framed_pictures_are_to_keep_their_frames(weather, pictures):
+    both = [
+        make_task(recipe("stereoirr-tiny", weather, weather={"kind": weather, "framed_share": s}))
+        for s in (0.0, 1.0)
+    ]
+    batch = a_batch(both[0], pictures)
+    plain, framed = (task.example(batch) for task in both)
+    changed = (plain.degraded != framed.degraded).any(2)
+    assert changed.any()
+    assert torch.equal(
+        framed.degraded.movedim(2, -1)[changed], framed.target.movedim(2, -1)[changed]
+    )

@@ -32,7 +32,8 @@ class CharbonnierTask(Task):
             loss = loss + weights.frequency_weight * frequency_l1(restored, example.target)
         if not (weights.transmission_weight or weights.airlight_weight):
             return {"loss": loss}
-        if "transmission" not in out.auxiliary or "haze.transmission" not in example.record:
+        hazy = self.recipe.weather.task == "haze" and "haze.transmission" in example.record
+        if "transmission" not in out.auxiliary or not hazy:
             raise ConfigError(
                 f"loss.transmission_weight = {weights.transmission_weight}; it needs a network with "
                 "switch output: scattering, and scenes that haze is put into. Set it to 0."

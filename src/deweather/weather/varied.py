@@ -269,8 +269,11 @@ def framed(example: Example, seed: int | Sequence[int], share: float) -> Example
     )
     mask = (on & edge)[:, None, None]
     grey = torch.where(u[3] < 0.7, (u[3] < 0.45).logical_not().to(u), u[4]).view(b, 1, 1, 1, 1)
+    record = example.record | {"frame.mask": mask}
+    if "haze.transmission" in record:
+        record["haze.transmission"] = torch.where(mask, 1.0, record["haze.transmission"])
     return Example(
         torch.where(mask, grey, example.degraded),
         torch.where(mask, grey, example.target),
-        example.record | {"frame.mask": mask},
+        record,
     )

@@ -1,4 +1,4 @@
-# Two commands do all set-up: `make demo` and `make test`. They need Python >= 3.10 and git.
+# Two commands do all set-up: `make demo` and `make test`. They need Python >= 3.11 and git.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -17,11 +17,6 @@ from deweather.weights.files import load_weights
 from deweather.weights.imported import _text, import_weights, read_checkpoint
 
 from . import authors
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 @pytest.fixture(scope="module")

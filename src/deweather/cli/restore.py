@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deweather.image import OutputFormat
 
 
-class Weather(str, Enum):
+class Weather(StrEnum):
     """What is taken out."""
 
     auto = "auto"
@@ -27,7 +27,7 @@ class Weather(str, Enum):
     rain = "rain"
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """File format of the outputs."""
 
     keep = "keep"
@@ -37,7 +37,7 @@ class Format(str, Enum):
     tiff = "tiff"
 
 
-class Layout(str, Enum):
+class Layout(StrEnum):
     """How one picture holds two views."""
 
     side_by_side = "side-by-side"

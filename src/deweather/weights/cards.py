@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
+import tomllib
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +17,6 @@ from pydantic import BaseModel, ConfigDict
 
 from deweather.atomic import write_whole
 from deweather.errors import UnknownNameError, WeightsError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BUNDLED = Path(__file__).parent / "bundled"
 

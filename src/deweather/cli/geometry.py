@@ -20,6 +20,7 @@ from deweather.image.disparity import Quantity, read_map
 from deweather.weather.depth import made_up_disparity
 from deweather.weather.matching import both_views, fill_by_colour, match
 from deweather.weather.scene import FAR
+from deweather.weather.streams import DrawStream
 
 Array = NDArray[Any]
 
@@ -28,7 +29,6 @@ DISTANCE = 30.0
 
 _FOCAL = 0.9  # widths of the picture, 58 degrees: a camera with a usual lens
 _SEARCH = 6  # matching looks for disparities up to the width divided by this
-_STREAM = 43  # of the made-up depth
 _IMAGINED = 0.1  # metres
 _NEEDED = 256  # bytes per pixel and view at the peak: measured up to 220, with all options
 
@@ -154,7 +154,7 @@ def _maps(
         return _filled(_map(map_file, "disparity", views[0]), views), "disparity file"
     if len(views) == 2:
         return _matched(views), "semi-global matching"
-    rng = np.random.default_rng([seed, _STREAM])
+    rng = np.random.default_rng([seed, DrawStream.SYNTHETIC_DEPTH])
     made_up = made_up_disparity(rng, _eight_bits(views[0]))
     return made_up[None] * np.float32(0.1 * views[0].shape[1]), "made up"
 

@@ -31,8 +31,7 @@ from deweather.restore import check_pair
 from deweather.weather import Compose, Operator, Rain, Scene
 from deweather.weather.operator import generators
 from deweather.weather.presets import haze_of
-
-_STREAMS = {"haze": 41, "rain": 42}  # of the draws from ranges; no operator uses these
+from deweather.weather.streams import DrawStream
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _at(value: Single | Range, share: float, key: str) -> Single:
 
 def _draw(values: Settings, table: Table, seed: int, kind: str) -> Settings:
     """Replace ranges; a parameter's draw does not depend on which others are ranges."""
-    (generator,) = generators(seed, 1, _STREAMS[kind])
+    (generator,) = generators(seed, 1, DrawStream.of_range(kind))
     shares = torch.rand(len(table), generator=generator, dtype=torch.float64).tolist()
     share = dict(zip(table, shares, strict=True))
     return {key: _at(value, share[key], key) for key, value in values.items()}

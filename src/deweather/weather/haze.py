@@ -22,6 +22,7 @@ from deweather.weather.airlight import airlight_colour
 from deweather.weather.operator import Degraded, Parameter, generators, per_picture, require
 from deweather.weather.scattering import brightened, forward_scattered
 from deweather.weather.scene import Scene
+from deweather.weather.streams import DrawStream
 
 CONTRASTS = {"wmo": 0.05, "koschmieder": 0.02}
 """Transmission at the visibility, by convention."""
@@ -123,7 +124,7 @@ class Haze:
         values = self._values(scene)
         airlight = self._airlight(scene)
         linear = torch.as_tensor(self.linear, device=scene.frames.device).expand(b)
-        path = self._path(scene, values, generators(seed, b, stream=1))
+        path = self._path(scene, values, generators(seed, b, DrawStream.AIR))
         ratio = torch.tensor(_WAVELENGTHS).to(scene.frames) / 0.55
         channel = ratio[None, :] ** -values["angstrom"][:, None]
         beta = (self._thickness / values["visibility"])[:, None] * channel

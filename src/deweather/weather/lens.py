@@ -21,6 +21,7 @@ from deweather.image.transfer import linear_to_srgb, srgb_to_linear
 from deweather.weather.blur import wide_blur
 from deweather.weather.operator import Degraded, Parameter, generators, per_picture, require
 from deweather.weather.scene import Scene
+from deweather.weather.streams import DrawStream
 
 _WATER = 1.33  # refractive index
 _REDUCE = 4  # the view in a drop is so much smaller than the scene that it is taken from this size
@@ -64,7 +65,7 @@ class LensDrops:
         cover = scene.frames.new_zeros(b, v, 1, h, w)
         pictures = []
         columns = [values[name].tolist() for name in names] + [scene.focal_length.tolist()]
-        draws = generators(seed, b, stream=40)
+        draws = generators(seed, b, DrawStream.LENS_DROPS)
         for i, (generator, *each) in enumerate(zip(draws, *columns, strict=True)):
             density, size, defocus, contact, focal = each
             radius = size * min(h, w)

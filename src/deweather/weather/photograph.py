@@ -19,6 +19,7 @@ from deweather.weather.blur import convolve, disc_kernel, line_kernel
 from deweather.weather.operator import Degraded, Parameter, generators, per_picture, require
 from deweather.weather.scene import Scene
 from deweather.weather.sensor import jpeg_roundtrip
+from deweather.weather.streams import DrawStream
 
 
 def _check(name: str, value: Parameter, low: float, high: float, unit: str) -> None:
@@ -50,7 +51,9 @@ class Illumination:
         changed = (gamma != 1) | (ramp > 0)
         if not bool(changed.any()):
             return Degraded(scene.frames, record)
-        draws = torch.stack([torch.rand(2, generator=g) for g in generators(seed, b, stream=41)])
+        draws = torch.stack(
+            [torch.rand(2, generator=g) for g in generators(seed, b, DrawStream.ILLUMINATION)]
+        )
         angle, steep = draws.to(scene.frames).view(b, 2, 1, 1).unbind(1)
         y = torch.linspace(-1, 1, h).to(scene.frames)[:, None]
         x = torch.linspace(-1, 1, w).to(scene.frames)[None, :]
@@ -129,7 +132,7 @@ class RawNoise:
         if not bool((noisy | coarse).any()):
             return Degraded(scene.frames, record)
         shape = scene.frames.shape[1:]
-        draws = [torch.randn(shape, generator=g) for g in generators(seed, b, stream=42)]
+        draws = [torch.randn(shape, generator=g) for g in generators(seed, b, DrawStream.RAW_NOISE)]
         light = srgb_to_linear(scene.frames)
         # Per white: the variance is signal/electrons + (read/electrons)².
         sigma = (light.clamp_min(0) / electrons + (read / electrons) ** 2).sqrt()

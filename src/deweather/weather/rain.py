@@ -27,6 +27,7 @@ from deweather.weather.haze import koschmieder
 from deweather.weather.operator import Degraded, Parameter, generators, per_picture, require
 from deweather.weather.scene import Scene
 from deweather.weather.splat import draw_streaks
+from deweather.weather.streams import DrawStream
 
 NEAR, REACH = 0.4, 10.0  # metres between which drops are drawn one by one
 SMALLEST = 1.0  # millimetres; smaller drops are veil
@@ -125,7 +126,7 @@ class Rain:
         )  # fmt: skip
         values = {name: per_picture(getattr(self, name), scene, name) for name in names}
         rate, streaks, veil = values["rate"], values["streaks"], values["veil"]
-        drops = self._draw(scene, values, generators(seed, b, stream=2))
+        drops = self._draw(scene, values, generators(seed, b, DrawStream.RAIN_DROPS))
         thickness = _optical_thickness(
             scene, drops, values["exposure"], values["aperture"], values["lag"]
         )

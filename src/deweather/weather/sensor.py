@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deweather.weather.operator import Degraded, Parameter, generators, per_picture
 from deweather.weather.scene import Scene
+from deweather.weather.streams import DrawStream
 
 _LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -57,7 +58,10 @@ class Sensor:
             frames = _blur(frames, blur)
         if bool((noise > 0).any()):
             shape = frames.shape[1:]
-            draws = [torch.randn(shape, generator=g) for g in generators(seed, b, stream=9)]
+            draws = [
+                torch.randn(shape, generator=g)
+                for g in generators(seed, b, DrawStream.SENSOR_NOISE)
+            ]
             sigma = noise.view(b, 1, 1, 1, 1) * (frames.clamp_min(0.02) / 0.5).sqrt()
             frames = frames + torch.stack(draws).to(frames) * sigma
         frames = frames.clamp(0, 1)

@@ -24,6 +24,7 @@ from deweather.weather.operator import (
 )
 from deweather.weather.scene import Scene
 from deweather.weather.splat import draw_streaks
+from deweather.weather.streams import DrawStream
 
 _MARGIN = 32  # pixels; streaks that begin outside reach in
 _FIELD = 100  # added to a layer's stream for the draws of its unevenness
@@ -59,7 +60,7 @@ class Streaks:
         screen: bool | Tensor = False,
         uneven: Parameter = 0.0,
         margin: float = _MARGIN,
-        stream: int = 3,
+        stream: int = DrawStream.STREAKS,
     ) -> None:
         """Check the plain numbers; `stream` gives several layers their own draws."""
         if not isinstance(density, Tensor):
@@ -161,7 +162,12 @@ def streak_layers(look: str, angle: float = 0.0, screen: bool = False) -> Compos
     middle = (len(layers) - 1) / 2
     return Compose(
         [
-            Streaks(**layer, angle=angle + _FAN * (i - middle), screen=screen, stream=50 + i)
+            Streaks(
+                **layer,
+                angle=angle + _FAN * (i - middle),
+                screen=screen,
+                stream=DrawStream.STREAKS_OF_LOOK + i,
+            )
             for i, layer in enumerate(layers)
         ]
     )

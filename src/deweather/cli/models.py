@@ -15,29 +15,6 @@ _SIZES = {
 }
 _LOCAL = "local averages: tiles agree with the whole picture"
 
-GFLOP = {
-    "stereoirr": 631.2,
-    "stereoirr-small": 74.8,
-    "stereoirr-tiny": 38.8,
-    "stereoirr-local": 697.6,
-    "stereoirr-small-local": 77.2,
-    "stereoirr-tiny-local": 40.5,
-    "psidnet": 2255.8,
-    "psidnet-small": 401.3,
-    "psidnet-tiny": 102.9,
-    "apanet": 1930.0,
-    "apanet-small": 255.4,
-    "apanet-tiny": 106.3,
-    "kanet": 214.3,
-    "kanet-small": 35.5,
-    "kanet-tiny": 18.6,
-    "dcmpnet": 1979.4,
-    "dcmpnet-small": 510.7,
-    "dcmpnet-tiny": 107.1,
-}
-"""Cost in units of 1e9 operations, two for a multiply-add, for 1e6 pixels of a view. Counted on 512x512,
-a pair for stereo networks; their rows cost more where pictures are wider."""
-
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -46,6 +23,7 @@ def models(
     import torch
 
     from deweather.models import NETWORKS, create_model, list_models
+    from deweather.models.cost import gflop_per_megapixel
     from deweather.weights import list_weights
     from deweather.weights.authors import TASKS
 
@@ -59,7 +37,7 @@ def models(
                 "name": name,
                 "about": about(name),
                 "parameters": sum(p.numel() for p in network.parameters()),
-                "gflop_per_megapixel": GFLOP[name],
+                "gflop_per_megapixel": gflop_per_megapixel(name),
                 "weights": [w for w in list_weights() if w.partition(".")[0] == name],
                 "views": sorted(network.views),
                 "minimum": needs.minimum,

@@ -11,12 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deweather.errors import ConfigError, FramesError
 from deweather.models import create_model
-from deweather.models.kanet import (
-    FourierFeatures,
-    QueryAttention,
-    draw_fourier,
-    released_crop,
-)
+from deweather.models.kanet import QueryAttention, released_crop
 from deweather.nn.transformer import DropPath
 from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import kanet as authors
@@ -174,25 +169,6 @@ def test_stretched_answers_are_those_of_stretched_queries(size, dtype):
     scores = (query @ key.transpose(2, 3) / 2).softmax(3)
     expected = attention.project((scores @ value).transpose(1, 2).reshape(tokens.shape))
     torch.testing.assert_close(attention(x), expected.view(x.shape))
-
-
-def test_fourier_features_by_pixel():
-    features = FourierFeatures(2, 8, seed=3, redraw=False)
-    x = torch.randn(2, 2, 3, 5, generator=torch.Generator().manual_seed(0))
-    out = features(x)
-    for n, i, j, o in [(0, 0, 0, 0), (1, 2, 4, 7), (1, 1, 3, 2)]:
-        angle = features.frequencies[o] @ x[n, :, i, j] + features.phases[o]
-        torch.testing.assert_close(out[n, o, i, j], math.sqrt(2 / 8) * torch.cos(angle))
-
-
-def test_fourier_features_are_normal_and_uniform():
-    frequencies, phases = draw_fourier(64, 4096, seed=0)
-    assert frequencies.mean().item() == pytest.approx(0, abs=0.01)
-    assert frequencies.std().item() == pytest.approx(1, abs=0.01)
-    assert frequencies.pow(4).mean().item() == pytest.approx(3, abs=0.1)
-    assert 0 <= phases.min() < 0.1
-    assert 6.2 < phases.max() < 2 * math.pi
-    assert phases.mean().item() == pytest.approx(math.pi, abs=0.1)
 
 
 def test_fixed_features_come_from_the_seed_and_travel_with_the_weights():

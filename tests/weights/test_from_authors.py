@@ -10,7 +10,7 @@ import torch
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.models import Network
 from deweather.models.dcmpnet import DCMPNetDepth
-from deweather.models.kanet import draw_fourier
+from deweather.nn.degradation_removal import draw_fourier
 from deweather.weights import from_authors
 from deweather.weights.authors import (
     CONTAINERS,

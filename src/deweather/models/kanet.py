@@ -13,8 +13,8 @@ for 256x256, at two for a multiply-add.
 Here the views of a pair are restored as separate pictures. Attention is fused and never stores its
 map, a query that the decoder would repeat is worked out once, and maps stay channels-last, so that
 tokens and feature maps are the same memory. The Fourier features are part of the weights; `seed`
-makes them. Fresh gates start open, see `open_gate`. `as_released` turns all of these on, and each of
-them overrides it:
+makes them. Fresh gates start open, see `deweather.nn.degradation_removal.open_gate`. `as_released`
+turns all of these on, and each of them overrides it:
 
 - `redraw_fourier`: frequencies and phases of the Fourier features are drawn from torch's global
   generator at every call, so the same picture comes out differently each time. Corrected: fixed.
@@ -27,7 +27,6 @@ them overrides it:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,7 +36,8 @@ from torch import Tensor, nn
 
 from deweather.errors import ConfigError
 from deweather.models.base import Needs, Network, Restoration, check_least
-from deweather.nn.conv import ConvNormReLU, ResidualUnit
+from deweather.nn.conv import ResidualUnit
+from deweather.nn.degradation_removal import DegradationRemoval
 from deweather.nn.memory import keep_freed_memory
 from deweather.nn.pointwise import Pointwise
 from deweather.nn.transformer import (
@@ -55,7 +55,6 @@ MINIMUM = 48  # below, the last side path has no pixel left for its strided conv
 
 _REDUCTIONS = (4, 2, 2, 1)  # sides of the squares of tokens that become one key, by stage
 _SIDE_REDUCTIONS = (4, 2, 2)
-_DILATIONS = (1, 3, 5)
 _TAIL = (16, 8)  # channels of the tail at 1/2 and 1/1
 
 
@@ -227,130 +226,6 @@ class Decoder(nn.Module):
         return self.stage(x)
 
 
-def draw_fourier(before: int, after: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Frequencies (after, before), normal, and phases (after,), uniform in [0, 2π); on the CPU."""
-    draws = torch.Generator("cpu").manual_seed(seed)
-    frequencies = torch.randn(after, before, generator=draws, device="cpu", dtype=torch.float32)
-    phases = torch.rand(after, generator=draws, device="cpu", dtype=torch.float32)
-    return frequencies, phases * 2 * math.pi
-
-
-class FourierFeatures(nn.Module):
-    """√(2/C) cos(Ω f + φ), Ω normal and φ uniform in [0, 2π), for the channels f of every pixel."""
-
-    def __init__(self, before: int, after: int, seed: int, redraw: bool) -> None:
-        """Take the channels before and after, the seed of Ω and φ, or whether each call draws."""
-        super().__init__()
-        self.redraw = redraw
-        self.frequencies: Tensor
-        self.phases: Tensor
-        for name, drawn in zip(
-            ("frequencies", "phases"), draw_fourier(before, after, seed), strict=True
-        ):
-            self.register_buffer(name, torch.empty(drawn.shape).copy_(drawn))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, c, H, W) -> (N, C, H, W)."""
-        frequencies, phases = self.frequencies, self.phases
-        if self.redraw:
-            frequencies = torch.randn_like(frequencies)
-            phases = torch.rand_like(phases) * 2 * math.pi
-        angles = F.conv2d(x, frequencies[:, :, None, None], phases)
-        return math.sqrt(2 / len(phases)) * torch.cos(angles)
-
-
-def open_gate(layer: nn.Module) -> None:
-    """Make a fresh layer in front of a narrow ReLU positive.
-
-    The released code draws both signs. Its gates have one or three hidden values, made of means that
-    are mostly positive, so many a gate starts shut and no gradient would ever open it.
-    """
-    for parameter in layer.parameters():
-        nn.init.uniform_(parameter, 0, 1 / math.sqrt(layer.weight.shape[1]))  # type: ignore
-
-
-class DualAttention(nn.Module):
-    """Gates a map by channels and by pixels, and joins both."""
-
-    def __init__(self, channels: int) -> None:
-        """Take the channels of the map."""
-        super().__init__()
-        squeezed = max(channels // 16, 8)
-        self.pooled_gate = nn.Sequential(
-            nn.Linear(channels, squeezed, bias=False),
-            nn.ReLU(),
-            nn.Linear(squeezed, channels, bias=False),
-        )
-        self.local_gate = nn.Sequential(
-            nn.Conv2d(channels, squeezed, 3, padding=1, bias=False),
-            nn.ReLU(),
-            nn.Conv2d(squeezed, channels, 3, padding=1, bias=False),
-        )
-        self.summary = nn.Conv2d(channels, 1, 1)
-        self.pixel_gate = nn.Sequential(nn.Conv2d(2, 1, 1), nn.ReLU(), nn.Conv2d(1, 1, 1))
-        open_gate(self.pixel_gate[0])
-        self.join = ConvNormReLU(2 * channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
-        pooled = self.pooled_gate(x.mean((2, 3)))[:, :, None, None]
-        by_channel = x * torch.sigmoid(pooled * self.local_gate(x))
-        summaries = torch.cat([x.mean(1, keepdim=True), self.summary(x)], dim=1)
-        by_pixel = x * torch.sigmoid(self.pixel_gate(summaries))
-        return self.join(torch.cat([by_channel, by_pixel], dim=1))
-
-
-class DilatedBranch(nn.Module):
-    """Two dilated convolutions whose results are joined, gated and added to what came in."""
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        """Take the channels and the dilation."""
-        super().__init__()
-        self.near = ConvNormReLU(channels, channels, 3, dilation)
-        self.far = ConvNormReLU(channels, channels, 3, dilation)
-        self.join = ConvNormReLU(2 * channels, channels, 1)
-        self.attention = DualAttention(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
-        near = self.near(x)
-        joined = self.join(torch.cat([near, self.far(near)], dim=1))
-        return self.attention(joined) + x
-
-
-class Removal(nn.Module):
-    """The degradation removal block: dilated branches, the first of them on Fourier features."""
-
-    def __init__(self, config: KANetConfig) -> None:
-        """Take the last width of the network and how its Fourier features are drawn."""
-        super().__init__()
-        c = config.widths[-1]
-        self.conv1 = nn.Conv2d(c, c, 3, padding=1)
-        self.conv2 = nn.Conv2d(c, c, 3, padding=1)
-        self.squeeze = ConvNormReLU(c, c // 8, 1)
-        self.fourier = FourierFeatures(
-            c // 8, c, config.seed, config.follows_release(config.redraw_fourier)
-        )
-        self.branches = nn.ModuleList(DilatedBranch(c, d) for d in _DILATIONS)
-        n = len(_DILATIONS)
-        self.gate = nn.Sequential(
-            nn.Linear(n, n, bias=False), nn.ReLU(), nn.Linear(n, n, bias=False), nn.Sigmoid()
-        )
-        open_gate(self.gate[0])
-        self.join = ConvNormReLU(c, c, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The encoder's map (N, C, H, W) -> (N, C, H, W)."""
-        u = self.conv2(F.relu(self.conv1(x)) + x)
-        inputs = (self.fourier(self.squeeze(u)), u, u)
-        outs = [branch(y) for branch, y in zip(self.branches, inputs, strict=True)]
-        gates = self.gate(torch.stack([out.mean((1, 2, 3)) for out in outs], dim=1))
-        mixed = sum(
-            out * gate[:, None, None, None] for out, gate in zip(outs, gates.unbind(1), strict=True)
-        )
-        return self.join(mixed) + u + x
-
-
 class Tail(nn.Module):
     """Goes up from 1/64 to the picture; the first four steps add the maps of their sizes."""
 
@@ -388,7 +263,8 @@ class KANet(Network):
         keep_freed_memory()
         self.config = config
         self.encoder = Encoder(config)
-        self.removal = Removal(config)
+        redraw = config.follows_release(config.redraw_fourier)
+        self.removal = DegradationRemoval(config.widths[-1], config.seed, redraw)
         self.decoder = Decoder(config)
         self.tail = Tail(config)
 

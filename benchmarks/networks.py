@@ -141,8 +141,8 @@ def stored_attention(
     return (scores if attn_mask is None else scores + attn_mask).softmax(-1) @ value
 
 
-def enlarged(x: Tensor, weight: Tensor, factor: int, stride: int) -> Tensor:
-    """`convolve_enlarged` by its definition."""
+def upsampled_first(x: Tensor, weight: Tensor, factor: int, stride: int) -> Tensor:
+    """`upsampled_conv` by its definition."""
     x = F.interpolate(x, scale_factor=factor, mode="nearest")
     return F.conv2d(x, weight, stride=stride, padding=1)
 
@@ -166,7 +166,7 @@ def straightforward() -> contextlib.ExitStack:
     stack.enter_context(torch.enable_grad())  # the weights want none, so nothing is kept
     for target, plain in (
         ("torch.nn.functional.scaled_dot_product_attention", stored_attention),
-        ("deweather.models.dcmpnet.convolve_enlarged", enlarged),
+        ("deweather.models.dcmpnet.upsampled_conv", upsampled_first),
         ("deweather.nn.dense.DilatedDenseBlock.forward", dense),
         ("deweather.nn.unet.NormedConv.forward", normed),
     ):

@@ -20,7 +20,7 @@ What differs here:
   the number of pixels. That is a loss and no part of this file.
 - What could never act is gone: five unused convolutions, biases before an instance norm, a batch
   norm or a softmax, and the stored table of distances in a window. What is computed is the same.
-- The fusion at full resolution is never built. Its convolutions read enlarged maps, in which pixels
+- The fusion at full resolution is never built. Its convolutions read upsampled maps, in which pixels
   repeat, so they are applied to the small maps with weights of repeated pixels summed.
 - Batch norms are folded into their convolutions when the network is not in training.
 - The last layer of the refinement of the depth starts positive, so that it can learn.
@@ -41,9 +41,9 @@ from deweather.errors import ConfigError
 from deweather.models.base import Needs, Network, Restoration, check_least
 from deweather.nn.dehazeformer import MixingBlock
 from deweather.nn.dense import DilatedDenseBlock
-from deweather.nn.enlarged import convolve_enlarged
 from deweather.nn.memory import keep_freed_memory
 from deweather.nn.unet import UNet
+from deweather.nn.upsampled_conv import upsampled_conv
 
 MULTIPLE = 4
 MINIMUM = 28  # a quarter of it, 7, is the least that shifted windows can be mirrored from
@@ -138,7 +138,7 @@ class DepthHourglass(nn.Sequential):
 class ScaleFusion(nn.Module):
     """Weighs the three encoder maps per picture and fuses them to what the decoder reads.
 
-    In terms of maps: F = (w1 E1 | w2 E2 enlarged to twice its size | w3 E3 to four times), then a
+    In terms of maps: F = (w1 E1 | w2 E2 upsampled to twice its size | w3 E3 to four times), then a
     strided convolution for each of the two lower levels, instance norm, ReLU.
 
     Args:
@@ -164,7 +164,7 @@ class ScaleFusion(nn.Module):
             weights = torch.split(conv.weight, self.channels, dim=1)
             stride = conv.stride[0]
             parts = [
-                share * convolve_enlarged(m, weight, 1 << level, stride)
+                share * upsampled_conv(m, weight, 1 << level, stride)
                 for level, (share, m, weight) in enumerate(zip(shares, maps, weights, strict=True))
             ]
             fused.append(F.relu(F.instance_norm(parts[0] + parts[1] + parts[2])))

@@ -1,10 +1,10 @@
-"""Convolution of enlarged maps against the enlargement."""
+"""Convolution of upsampled maps against upsampling first."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from deweather.nn.enlarged import convolve_enlarged
+from deweather.nn.upsampled_conv import upsampled_conv
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 4), (3, 1)])
@@ -14,6 +14,6 @@ def test_as_if_enlarged(kernel, stride, factor):
     side = 16 // factor
     x = torch.randn(2, 3, side, 2 * side, dtype=torch.float64)
     weight = torch.randn(4, 3, kernel, kernel, dtype=torch.float64)
-    enlarged = x.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    expected = F.conv2d(enlarged, weight, stride=stride, padding=1)
-    torch.testing.assert_close(convolve_enlarged(x, weight, factor, stride), expected)
+    upsampled = x.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    expected = F.conv2d(upsampled, weight, stride=stride, padding=1)
+    torch.testing.assert_close(upsampled_conv(x, weight, factor, stride), expected)

@@ -1,4 +1,4 @@
-"""Convolution of a map whose pixels are repeated, without the copies."""
+"""Convolution of a feature map upsampled by nearest neighbour, without copies of pixels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def convolve_enlarged(x: Tensor, weight: Tensor, factor: int, stride: int) -> Tensor:
-    """Convolve a map enlarged by repeating pixels, without enlarging it that far.
+def upsampled_conv(x: Tensor, weight: Tensor, factor: int, stride: int) -> Tensor:
+    """Upsample a map by nearest neighbour and convolve it, without making the upsampled map.
 
     Taps that fall on copies of one pixel are summed before they are applied.
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deweather.errors import ConfigError, FramesError, UnknownNameError
 from deweather.models import apanet, create_model
 from deweather.models.apanet import Block, Stereo
-from deweather.nn import strips
+from deweather.nn import row_chunks
 from deweather.nn.external_attention import ExternalAttention
 from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import apanet as authors
@@ -183,7 +183,7 @@ def test_external_attention_against_the_equations(epsilon):
 @pytest.mark.parametrize("steep", [1, 300], ids=["plain", "steep"])
 def test_external_attention_in_strips(steep, monkeypatch):
     """With scores that exponentials can take, and with others."""
-    monkeypatch.setitem(strips._STRIP, "cpu", 1)
+    monkeypatch.setitem(row_chunks._LIMIT, "cpu", 1)
     attention = alive(ExternalAttention(6, 5, 1e-9)).double()
     x = 3 * drawn(2, 20, 7, 6, dtype=torch.float64)
     with torch.no_grad():
@@ -252,16 +252,16 @@ def test_strips_are_the_whole(monkeypatch, shape, views):
     network = tiny(stereo_from=0)
     x = frames(2, views, *shape)
     with torch.no_grad():
-        monkeypatch.setitem(strips._STRIP, "cpu", 1 << 40)
+        monkeypatch.setitem(row_chunks._LIMIT, "cpu", 1 << 40)
         whole = network(x).image
-        monkeypatch.setitem(strips._STRIP, "cpu", 1)
-        assert strips.split_rows(torch.zeros(4, *shape, 3))[0].shape[1] == 8
+        monkeypatch.setitem(row_chunks._LIMIT, "cpu", 1)
+        assert row_chunks.chunk_rows(torch.zeros(4, *shape, 3))[0].shape[1] == 8
         torch.testing.assert_close(network(x).image, whole, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(network(x).image.detach(), whole, rtol=1e-5, atol=1e-5)
 
 
 def test_strips_leave_the_input_alone(monkeypatch):
-    monkeypatch.setitem(strips._STRIP, "cpu", 1)
+    monkeypatch.setitem(row_chunks._LIMIT, "cpu", 1)
     x = frames(1, 2, 24, 16).contiguous()
     before = x.clone()
     with torch.inference_mode():

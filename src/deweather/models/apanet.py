@@ -45,7 +45,7 @@ from deweather.nn.external_attention import ExternalAttention
 from deweather.nn.memory import keep_freed_memory
 from deweather.nn.pointwise import Pointwise
 from deweather.nn.row_attention import one_way_row_attention
-from deweather.nn.strips import split_rows
+from deweather.nn.row_chunks import chunk_rows
 from deweather.nn.transformer import grid, planes
 
 
@@ -118,7 +118,7 @@ class GatedMLP(nn.Module):
         """Do the same to x (N, H, W, C), in strips."""
         for picture in torch.split(x, 1):
             above = below = picture[:, :0]
-            strips = split_rows(picture)
+            strips = chunk_rows(picture)
             for strip, after in zip(strips, [*strips[1:], below], strict=True):
                 # The convolution reaches one row into the neighbours, of which the upper is no more.
                 mixed = self._mixed(torch.cat([above, strip, after[:, :1]], dim=1))
@@ -176,7 +176,7 @@ class Stereo(nn.Module):
     def in_place(self, x: Tensor) -> None:
         """Do the same to x (2B, H, W, C), in strips."""
         views = x.chunk(2)
-        for left, right in zip(*map(split_rows, views), strict=True):
+        for left, right in zip(*map(chunk_rows, views), strict=True):
             to_left, to_right = self._read(left, right)
             left.addcmul_(self.left.scale, to_left)
             right.addcmul_(self.right.scale, to_right)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deweather.nn.pointwise import pointwise
-from deweather.nn.strips import split_rows
+from deweather.nn.row_chunks import chunk_rows
 
 _EXPONENT = 40.0
 """Bound of scores within which exponentials and their sums stay far from the ends of float32."""
@@ -67,7 +67,7 @@ class ExternalAttention(nn.Module):
         bound = torch.linalg.vector_norm(self.norm.weight * self.keys, dim=1).amax()
         harmless = x.is_cpu and bool(bound * math.sqrt(self.keys.shape[1]) < _EXPONENT)
         for picture in torch.split(x, 1):
-            strips = split_rows(picture)
+            strips = chunk_rows(picture)
             shape = (*picture.shape[:3], len(self.keys))
             rows = strips[0].shape[1]
             risen = torch.split(scratch[: math.prod(shape)].view(shape), rows, dim=1)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deweather.nn.pool import AveragePool, spread
+from deweather.nn.pool import AveragePool, upsample_like
 
 
 def naive(x, window, cell):
@@ -70,13 +70,13 @@ def test_tiles_on_the_grid_agree_inside():
 
 def test_spread_of_one_cell_is_left_to_broadcast():
     cell = torch.rand(2, 3, 1, 1)
-    assert spread(cell, torch.zeros(2, 5, 8, 8)) is cell
+    assert upsample_like(cell, torch.zeros(2, 5, 8, 8)) is cell
 
 
 @pytest.mark.parametrize("size", [(8, 12), (16, 24)])
 def test_spread_interpolates_between_cell_centres(size):
     ramp = torch.arange(6, dtype=torch.float64).expand(1, 1, 4, 6)
-    out = spread(ramp, torch.zeros(1, 2, *size))
+    out = upsample_like(ramp, torch.zeros(1, 2, *size))
     assert out.shape[-2:] == size
     scale = size[1] / 6
     centres = (torch.arange(size[1], dtype=torch.float64) + 0.5) / scale - 0.5

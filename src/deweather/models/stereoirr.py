@@ -34,7 +34,7 @@ from deweather.errors import ConfigError
 from deweather.models.base import Needs, Network, Restoration, check_least, check_levels
 from deweather.nn.naf import NAFBlock
 from deweather.nn.norm import ChannelLayerNorm
-from deweather.nn.pool import AveragePool, spread
+from deweather.nn.pool import AveragePool, upsample_like
 from deweather.nn.row_attention import row_attention
 from deweather.nn.scattering import ScatteringHead
 
@@ -121,7 +121,7 @@ class DualViewMutualAttention(nn.Module):
         normed = self.norm(x)
         left, right = normed[0::2], normed[1::2]
         gate = self.gate(self.pool(torch.cat([left, right], dim=1)))
-        gate_left, gate_right = spread(gate, left).chunk(2, dim=1)
+        gate_left, gate_right = upsample_like(gate, left).chunk(2, dim=1)
         query, key = self.query(left), self.key(right)
         value = self.value(normed)
         value_left, value_right = value[0::2] * gate_left, value[1::2] * gate_right

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deweather.nn.norm import ChannelLayerNorm
-from deweather.nn.pool import AveragePool, spread
+from deweather.nn.pool import AveragePool, upsample_like
 
 
 def simple_gate(x: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class NAFBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Refine x: (N, C, H, W) -> (N, C, H, W)."""
         y = simple_gate(self.depthwise(self.expand(self.norm1(x))))
-        y = y * spread(self.attention(self.pool(y)), y)
+        y = y * upsample_like(self.attention(self.pool(y)), y)
         x = x + self.project(y) * self.scale1
         y = self.mlp_out(simple_gate(self.mlp_in(self.norm2(x))))
         return x + y * self.scale2

@@ -40,7 +40,7 @@ class AveragePool(nn.Module):
         return F.avg_pool2d(cells, side, stride=1, padding=reach, count_include_pad=False)
 
 
-def spread(attention: Tensor, like: Tensor) -> Tensor:
+def upsample_like(attention: Tensor, like: Tensor) -> Tensor:
     """Bring pooled attention (N, C, h, w) to the size of the map `like` (N, C', H, W).
 
     A single cell stays (N, C, 1, 1) and broadcasts; a grid is interpolated between cell centres.

@@ -11,16 +11,16 @@ from deweather.nn.transformer import (
     TransformerStage,
     attend,
     fresh_transformer,
-    grid,
-    planes,
+    to_nchw,
+    to_nhwc,
 )
 
 
 def test_tokens_and_maps_share_memory():
     x = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
-    assert grid(x).is_contiguous()
-    assert grid(x).data_ptr() == x.data_ptr()
-    assert torch.equal(planes(grid(x)), x)
+    assert to_nhwc(x).is_contiguous()
+    assert to_nhwc(x).data_ptr() == x.data_ptr()
+    assert torch.equal(to_nchw(to_nhwc(x)), x)
 
 
 def test_attend_against_the_equations():

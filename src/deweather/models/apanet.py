@@ -46,7 +46,7 @@ from deweather.nn.memory import keep_freed_memory
 from deweather.nn.pointwise import Pointwise
 from deweather.nn.row_attention import one_way_row_attention
 from deweather.nn.row_chunks import chunk_rows
-from deweather.nn.transformer import grid, planes
+from deweather.nn.transformer import to_nchw, to_nhwc
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class GatedMLP(nn.Module):
 
     def _mixed(self, x: Tensor) -> Tensor:
         """(N, H, W, C) -> (N, H, W, 2C)."""
-        return grid(self.depthwise(planes(self.expand(self.norm(x)))))
+        return to_nhwc(self.depthwise(to_nchw(self.expand(self.norm(x)))))
 
     def _gated(self, mixed: Tensor) -> Tensor:
         """(N, H, W, 2C) -> (N, H, W, C)."""
@@ -283,10 +283,10 @@ class APANet(Network):
             scratch = frames.new_empty(self.config.slots * frames.shape[3] * frames.shape[4])
 
         def refine(blocks: nn.Module, x: Tensor) -> Tensor:
-            tokens = grid(x.contiguous(memory_format=torch.channels_last))
+            tokens = to_nhwc(x.contiguous(memory_format=torch.channels_last))
             for block in blocks.children():
                 tokens = block(tokens, pair=views == 2, scratch=scratch)
-            return planes(tokens)
+            return to_nchw(tokens)
 
         x = self.extract(pictures)
         skips = []

@@ -46,8 +46,8 @@ from deweather.nn.transformer import (
     TransformerStage,
     attend,
     fresh_transformer,
-    grid,
-    planes,
+    to_nchw,
+    to_nhwc,
 )
 
 MULTIPLE = 16
@@ -194,9 +194,9 @@ class Encoder(nn.Module):
         for i, stage in enumerate(self.stages):
             tokens = stage.embed(x)  # type: ignore[operator]
             if side is not None:
-                tokens = tokens + grid(side)
+                tokens = tokens + to_nhwc(side)
             if i < len(self.sides):
-                side = self.sides[i](planes(tokens))
+                side = self.sides[i](to_nchw(tokens))
             x = stage.refine(tokens)  # type: ignore[operator]
             maps.append(x)
         return maps

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from deweather.nn.pointwise import Pointwise
 
 
-def grid(x: Tensor) -> Tensor:
+def to_nhwc(x: Tensor) -> Tensor:
     """A map (N, C, H, W) as tokens (N, H, W, C), without a copy."""
     return x.permute(0, 2, 3, 1)
 
 
-def planes(x: Tensor) -> Tensor:
+def to_nchw(x: Tensor) -> Tensor:
     """Tokens (N, H, W, C) as a map (N, C, H, W), without a copy."""
     return x.permute(0, 3, 1, 2)
 
@@ -61,7 +61,7 @@ class ReducedAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix tokens: (N, H, W, C) -> (N, H, W, C); H and W are at least `reduction`."""
-        source = x if self.reduce is None else self.norm(grid(self.reduce(planes(x))))
+        source = x if self.reduce is None else self.norm(to_nhwc(self.reduce(to_nchw(x))))
         query = self.query(x).flatten(1, 2)
         out = attend(query, self.key_value(source).flatten(1, 2), self.heads)
         return self.project(out.view(x.shape))
@@ -79,7 +79,7 @@ class TokenMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine tokens: (N, H, W, C) -> (N, H, W, C)."""
-        return self.project(F.gelu(grid(self.depthwise(planes(self.expand(x))))))
+        return self.project(F.gelu(to_nhwc(self.depthwise(to_nchw(self.expand(x))))))
 
 
 class DropPath(nn.Module):
@@ -141,11 +141,11 @@ class TransformerStage(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, ⌈H/stride⌉, ⌈W/stride⌉, C')."""
-        return self.proj_norm(grid(self.proj(x)))
+        return self.proj_norm(to_nhwc(self.proj(x)))
 
     def refine(self, x: Tensor) -> Tensor:
         """(N, H, W, C') -> (N, C', H, W)."""
-        return planes(self.norm(self.blocks(x)))
+        return to_nchw(self.norm(self.blocks(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', ⌈H/stride⌉, ⌈W/stride⌉)."""

@@ -4,6 +4,7 @@ The names here need numpy and Pillow. What needs torch is imported from its own 
 `deweather.image.frames` (arrays to tensors and back) and `deweather.image.transfer` (sRGB curve).
 """
 
+from deweather.image.camera import Camera
 from deweather.image.files import (
     MAX_PIXELS,
     OutputFormat,
@@ -23,7 +24,6 @@ from deweather.image.folders import (
 )
 from deweather.image.formats import EXTENSIONS
 from deweather.image.picture import Picture, PictureInfo
-from deweather.image.rig import Camera
 
 __all__ = [
     "EXTENSIONS",

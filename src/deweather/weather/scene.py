@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deweather.errors import FramesError
-from deweather.image.rig import Camera
+from deweather.image.camera import Camera
 
 FAR = 10_000.0
 """Distance in metres at which zero disparity (sky, unknown) is put; every haze is opaque there."""

@@ -21,7 +21,7 @@ from deweather.image.formats import (
     promised_by,
 )
 from deweather.image.picture import Array, Picture
-from deweather.image.quiet import quiet_pillow
+from deweather.image.pillow_warnings import ignore_pillow_warnings
 
 MAX_PIXELS = 500_000_000
 """Default limit on width × height; beyond it a file is taken for a decompression bomb."""
@@ -45,7 +45,7 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     """
     name = os.fsdecode(path)
     try:
-        with _open_regular(name) as file, quiet_pillow():
+        with _open_regular(name) as file, ignore_pillow_warnings():
             head = file.read(HEAD_SIZE)
             if not head:
                 raise PictureError("the file is empty. Copy or export it again.")
@@ -95,7 +95,7 @@ def write_picture(
         if not overwrite and os.path.lexists(target):
             raise PictureError("the file exists. Choose another name or ask to overwrite it.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as file, quiet_pillow():
+        with replacing(target) as file, ignore_pillow_warnings():
             encode(file, kind, picture, pixels)
     except PictureError as error:
         raise PictureError(f"{target}: {error}") from error

@@ -14,7 +14,7 @@ _saved: warnings.catch_warnings[None] | None = None
 
 
 @contextmanager
-def quiet_pillow() -> Iterator[None]:
+def ignore_pillow_warnings() -> Iterator[None]:
     """Ignore warnings that are raised inside Pillow while the block runs.
 
     `warnings.catch_warnings` saves and restores a list that all threads share, so two threads

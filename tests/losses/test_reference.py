@@ -37,7 +37,6 @@ COMPUTED = {
     "dark_channel_7_per_view": lambda x, _: losses.dark_channel_loss(x, 7),
     "charbonnier_eps1e-3_squared": losses.charbonnier,
     "charbonnier_1e-12": lambda x, y: losses.charbonnier(x, y, eps=1e-6),
-    "fft_complex_abs": losses.frequency_modulus,
     "edge_laplacian": losses.edge_loss,
     "dp_weight_sum": lambda x, y: weights(x, y).sum(),
     "dp_weight_min": lambda x, y: weights(x, y).min(),

@@ -6,7 +6,6 @@ from deweather.losses.features import FeatureNetwork, VGG19Features
 from deweather.losses.pixel import (
     charbonnier,
     frequency_l1,
-    frequency_modulus,
     l1,
     l1_and_frequency,
     mse,
@@ -24,7 +23,6 @@ __all__ = [
     "difference_weights",
     "edge_loss",
     "frequency_l1",
-    "frequency_modulus",
     "l1",
     "l1_and_frequency",
     "mse",

@@ -60,24 +60,6 @@ def frequency_l1(restored: Tensor, clean: Tensor) -> Tensor:
     return 0.5 * (spectrum.real.abs().mean() + spectrum.imag.abs().mean())
 
 
-def frequency_modulus(restored: Tensor, clean: Tensor) -> Tensor:
-    """Mean modulus of the 2-D FFT of the difference.
-
-    The transform is over the last two axes, not normalised; the mean runs over the full spectrum.
-
-    Args:
-        restored: (..., H, W).
-        clean: the same shape.
-
-    Returns:
-        A scalar.
-
-    Raises:
-        FramesError: the shapes differ.
-    """
-    return torch.fft.fft2(_difference(restored, clean)).abs().mean()
-
-
 def l1_and_frequency(restored: Tensor, clean: Tensor, weight: float = 0.1) -> Tensor:
     """`l1` plus `weight` times `frequency_l1`: what PSIDNet minimises for each of its outputs.
 

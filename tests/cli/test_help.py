@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("torch", "cv2", "lightning", "skimage", "numpy")
-VERBS = ("restore", "models", "weights", "doctor", "train", "demo", "simulate", "data")
+VERBS = ("restore", "simulate", "evaluate", "train", "data", "models", "weights", "doctor", "demo")
 
 CODE = """
 import sys

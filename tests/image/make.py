@@ -53,6 +53,19 @@ def png(data: np.ndarray, extra: bytes = b"", late: bytes = b"") -> bytes:
     )
 
 
+def interlaced_png(data: np.ndarray) -> bytes:
+    """A PNG of (H, W, 3) uint16 in the seven passes of Adam7, each a picture of its own."""
+    height, width, _ = data.shape
+    raw = b""
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+    for y, x, step_y, step_x in [*passes, (1, 0, 2, 1)]:
+        for row in data[y::step_y, x::step_x].astype(">u2"):
+            raw += b"\0" + row.tobytes()
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 1)
+    encoded = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+    return encoded + png_chunk(b"IDAT", zlib.compress(raw)) + png_chunk(b"IEND")
+
+
 def tiff(
     data: np.ndarray,
     *,

@@ -111,17 +111,7 @@ def test_tiff_16_unspecified_channel_is_dropped_and_noted(tmp_path):
 def test_interlaced_png_16(tmp_path):
     """The seven passes of Adam7, each a picture of its own."""
     data = make.samples(channels=3, dtype=np.uint16)
-    height, width, _ = data.shape
-    raw = b""
-    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
-    for y, x, step_y, step_x in [*passes, (1, 0, 2, 1)]:
-        for row in data[y::step_y, x::step_x].astype(">u2"):
-            raw += b"\0" + row.tobytes()
-    import zlib
-
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 1)
-    encoded = b"\x89PNG\r\n\x1a\n" + make.png_chunk(b"IHDR", header)
-    encoded += make.png_chunk(b"IDAT", zlib.compress(raw)) + make.png_chunk(b"IEND", b"")
+    encoded = make.interlaced_png(data)
     picture = read_picture(write(tmp_path, "a.png", encoded))
     assert np.array_equal(picture.pixels, data)
 

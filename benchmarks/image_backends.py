@@ -132,16 +132,14 @@ class Pillow:
         """Decode in the mode that the file has, palettes and colour keys expanded."""
         from PIL import Image
 
-        with Image.open(path) as image:
-            image.load()
-            if "transparency" in image.info:
-                image = image.convert("LA" if image.mode == "L" else "RGBA")
-            info = image.info
-            exif = info.get("exif")
-            facts = {"icc": info.get("icc_profile"), "dpi": info.get("dpi")}
-            facts["xmp"] = info.get("xmp")
-            facts["exif"] = exif.removeprefix(b"Exif\0\0") if exif else None
+        with Image.open(path) as opened:
+            info, image = opened.info, opened
+            if "transparency" in info:
+                image = opened.convert("LA" if opened.mode == "L" else "RGBA")
             samples = np.asarray(image)
+        facts = {"icc": info.get("icc_profile"), "dpi": info.get("dpi"), "xmp": info.get("xmp")}
+        if info.get("exif"):
+            facts["exif"] = info["exif"].removeprefix(b"Exif\0\0")
         return Content(samples if samples.ndim == 3 else samples[..., None], **facts)
 
     def write(self, path: Path, kind: str, content: Content) -> None:

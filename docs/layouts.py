@@ -13,19 +13,20 @@ import sys
 from pathlib import Path
 
 from deweather.data.layout_table import LAYOUTS
+from deweather.image import EXTENSIONS
 
 PAGE = Path(__file__).with_name("data.md")
 BLOCK = re.compile(r"(<!-- layouts -->\n).*?(<!-- /layouts -->)", re.DOTALL)
 
 
 def table() -> str:
-    """A row for each layout: name, data set, weather, views, names of the files looked for."""
+    """A row for each layout: name, data set, weather, views, names of the files; then PICTURE."""
     lines = ["| layout | data set | weather | views | files |", "|---|---|---|---|---|"]
     for layout in LAYOUTS.values():
         files = "<br>".join("{}: `{}`".format(*name.split(": ", 1)) for name in layout.names())
         cells = (f"`{layout.name}`", layout.title, layout.weather, str(layout.views), files)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"PICTURE is any of {', '.join(EXTENSIONS)}."])
 
 
 def page(text: str) -> str:

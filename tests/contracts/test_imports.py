@@ -45,6 +45,7 @@ HEAVY = {
     "onnx": {"export"},
     "onnxruntime": {"export"},
     "skimage": {"cli"},
+    "pillow_heif": {"image"},
     "matplotlib": set(),
 }
 

@@ -24,11 +24,11 @@ def test_the_committed_table_is_what_the_script_makes():
 def test_a_stale_table_is_made_anew():
     made, stale = script(), "before\n<!-- layouts -->\nold\n<!-- /layouts -->\nafter"
     assert made.page(stale) == f"before\n<!-- layouts -->\n{made.table()}\n<!-- /layouts -->\nafter"
-    assert made.table().count("\n") == len(LAYOUTS) + 1
+    assert sum(line.startswith("| `") for line in made.table().splitlines()) == len(LAYOUTS)
 
 
 def test_every_cell_stays_in_its_column():
-    for row in script().table().splitlines():
+    for row in filter(lambda line: line.startswith("|"), script().table().splitlines()):
         assert len(re.findall(r"(?<!\\)\|", row)) == 6
 
 

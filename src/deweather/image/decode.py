@@ -22,6 +22,7 @@ from deweather.errors import PictureError
 from deweather.image import metadata, png, tiff
 from deweather.image.colour import ProfileError, colour_space, parse_matrix_profile
 from deweather.image.formats import TITLES, Kind
+from deweather.image.heic import read_heic
 from deweather.image.picture import Array, JpegHint, Picture, PictureInfo, WideColour, band_starts
 
 # Opened through these classes and not through `Image.open`, which warns of, or refuses, pictures
@@ -77,6 +78,9 @@ def decode(file: BinaryIO, kind: Kind, head: bytes, max_pixels: int) -> Picture:
     info = PictureInfo(kind, lossless=kind == "webp" and _is_lossless_webp(file))
     if kind == "tiff":
         stored = _decode_tiff(file, info, max_pixels)
+    elif kind == "heic":
+        heic = read_heic(file, info, lambda w, h: _check_size(w, h, max_pixels))
+        stored = _Stored(heic.pixels, heic.alpha)
     else:
         stored = _decode_plain(file, head, info, max_pixels)
     pixels, alpha = stored.pixels, stored.alpha
@@ -111,6 +115,8 @@ def _is_lossless_webp(file: BinaryIO) -> bool:
 
 
 def _open_plain(file: BinaryIO, kind: Kind) -> ImageFile.ImageFile:
+    if kind == "avif":
+        return _open_avif(file)
     try:
         return _OPENERS[kind](file)
     except Image.DecompressionBombError as error:  # WebP alone checks inside of its class
@@ -120,8 +126,28 @@ def _open_plain(file: BinaryIO, kind: Kind) -> ImageFile.ImageFile:
         ) from error
 
 
+def _open_avif(file: BinaryIO) -> ImageFile.ImageFile:
+    from PIL import features
+
+    if not features.check("avif"):
+        raise PictureError("this Pillow reads no AVIF. Run: pip install 'pillow>=11.3'.")
+    from PIL import AvifImagePlugin
+
+    return AvifImagePlugin.AvifImageFile(file)
+
+
+def _avif_bits(head: bytes) -> int:
+    """Bits per sample that the first bytes of an AVIF file state; 8 where they say nothing."""
+    place = head.find(b"pixi")  # a box: version and flags, number of channels, bits of each
+    return head[place + 9] if 0 <= place < len(head) - 9 else 8
+
+
 def _decode_plain(file: BinaryIO, head: bytes, info: PictureInfo, max_pixels: int) -> _Stored:
-    """JPEG, PNG, WebP and BMP."""
+    """JPEG, PNG, WebP, BMP and AVIF."""
+    if info.kind == "avif":
+        file.seek(0)
+        if (bits := _avif_bits(file.read(1 << 16))) > 8:
+            info.note(f"The AVIF has {bits} bits per channel; they were read as 8.")
     file.seek(0)
     with _open_plain(file, info.kind) as image:
         _check_size(*image.size, max_pixels)

@@ -15,6 +15,7 @@ from deweather.image.encode import encode
 from deweather.image.formats import (
     EXTENSIONS,
     HEAD_SIZE,
+    READ_ONLY,
     Kind,
     default_suffix,
     identify,
@@ -32,7 +33,7 @@ _KINDS: dict[str, Kind] = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": 
 
 
 def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a JPEG, PNG, WebP, TIFF or BMP file as upright RGB in sRGB.
+    """Read a JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC file as upright RGB in sRGB.
 
     Args:
         path: the file. Its content decides on the format; an extension that names another format
@@ -158,12 +159,13 @@ def _kind_for(target: Path, picture: Picture, format: OutputFormat) -> Kind:
     if format != "keep":
         return _KINDS[format]
     suffix = target.suffix.lower()
-    if suffix in EXTENSIONS:
-        return EXTENSIONS[suffix]
+    kind = EXTENSIONS.get(suffix)
+    if kind is not None and kind not in READ_ONLY:
+        return kind
     if (promised := promised_by(suffix)) is not None:
-        valid = ", ".join(sorted(EXTENSIONS))
+        valid = ", ".join(sorted(s for s, k in EXTENSIONS.items() if k not in READ_ONLY))
         raise PictureError(f"{promised} cannot be written. Use one of the extensions {valid}.")
-    return picture.info.kind
+    return "png" if picture.info.kind in READ_ONLY else picture.info.kind
 
 
 def _check_pixels(picture: Picture, pixels: Array) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deweather.errors import PairError, PictureError
 from deweather.image.files import OutputFormat, output_name
-from deweather.image.formats import EXTENSIONS, default_suffix
+from deweather.image.formats import EXTENSIONS, READ_ONLY, default_suffix
 
 Source = str | os.PathLike[str]
 
@@ -140,17 +140,18 @@ def plan_outputs(
     """Where each picture's output goes: (source, target) in the order of `items`.
 
     Sources that differ in their extension only would meet when converted; their outputs keep the
-    old extension before the new one, `a.jpg.png` beside `a.bmp.png`.
+    old extension before the new one, `a.jpg.png` beside `a.bmp.png`. Pictures of a format that is
+    not written (AVIF, HEIC) become PNG where the format is to be kept.
 
     Raises:
         PictureError: where two outputs would still meet.
     """
-    plain = [output_name(item.relative, format) for item in items]
+    plain = [_output_name(item.relative, format) for item in items]
     # Folders that ignore case (Windows, macOS) would make A.png and a.png meet as well.
     count = Counter(str(name).casefold() for name in plain)
     plan: dict[Path, Path] = {}
     for item, name in zip(items, plain, strict=True):
-        unique = format == "keep" or count[str(name).casefold()] == 1
+        unique = name == item.relative or count[str(name).casefold()] == 1
         target = Path(out_dir) / (name if unique else _appended(item.relative, name))
         if target in plan:
             raise PictureError(
@@ -159,6 +160,12 @@ def plan_outputs(
             )
         plan[target] = item.path
     return [(source, target) for target, source in plan.items()]
+
+
+def _output_name(relative: Path, format: OutputFormat) -> Path:
+    """The name in its new format."""
+    read_only = EXTENSIONS.get(relative.suffix.lower()) in READ_ONLY
+    return output_name(relative, "png" if read_only and format == "keep" else format)
 
 
 def _appended(relative: Path, converted: Path) -> Path:

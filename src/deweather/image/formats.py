@@ -7,8 +7,11 @@ from typing import Literal
 
 from deweather.errors import PictureError
 
-Kind = Literal["jpeg", "png", "webp", "tiff", "bmp"]
-"""A format that is read and written."""
+Kind = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heic"]
+"""A format that is read."""
+
+READ_ONLY: frozenset[Kind] = frozenset({"avif", "heic"})
+"""Formats that are not written; pictures from them become PNG, which keeps all that they hold."""
 
 TITLES: dict[Kind, str] = {
     "jpeg": "JPEG",
@@ -16,6 +19,8 @@ TITLES: dict[Kind, str] = {
     "webp": "WebP",
     "tiff": "TIFF",
     "bmp": "BMP",
+    "avif": "AVIF",
+    "heic": "HEIC",
 }
 
 EXTENSIONS: dict[str, Kind] = {
@@ -29,6 +34,10 @@ EXTENSIONS: dict[str, Kind] = {
     ".tiff": "tiff",
     ".bmp": "bmp",
     ".dib": "bmp",
+    ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
+    ".hif": "heic",
 }
 """Extensions of pictures, in lower case, and the format that each promises."""
 
@@ -36,20 +45,23 @@ HEAD_SIZE = 512
 """Bytes from the start of a file that suffice to tell what it is."""
 
 _FOREIGN_EXTENSIONS = {
-    **{".gif": "GIF", ".heic": "HEIC", ".heif": "HEIF", ".avif": "AVIF", ".jp2": "JPEG 2000"},
-    **{".jxl": "JPEG XL", ".svg": "SVG", ".pdf": "PDF", ".psd": "Photoshop", ".exr": "OpenEXR"},
-    **{".hdr": "Radiance HDR", ".pfm": "PFM", ".ppm": "PPM", ".pgm": "PGM", ".ico": "ICO"},
+    **{".gif": "GIF", ".jp2": "JPEG 2000", ".jxl": "JPEG XL", ".svg": "SVG", ".pdf": "PDF"},
+    **{".psd": "Photoshop", ".exr": "OpenEXR", ".hdr": "Radiance HDR", ".pfm": "PFM"},
+    **{".ppm": "PPM", ".pgm": "PGM", ".ico": "ICO"},
     **{".mp4": "MP4", ".mov": "QuickTime", ".avi": "AVI", ".mkv": "Matroska"},
 }
+
+_BRANDS: dict[bytes, Kind] = {
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "heic"),
+}
+"""Of ISO media files: what their pictures are compressed by (AV1, HEVC)."""
 
 _FOREIGN_MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MM\0+", "a big-endian BigTIFF picture"),
     (0, b"GIF8", "a GIF picture"),
-    (4, b"ftypavi", "an AVIF picture"),
-    (4, b"ftyphei", "a HEIC picture"),
-    (4, b"ftyphev", "a HEIC picture"),
-    (4, b"ftypmif1", "a HEIF picture"),
-    (4, b"ftypmsf1", "a HEIF picture"),
+    (4, b"ftypmif1", "a HEIF picture of an unknown kind"),
+    (4, b"ftypmsf1", "a HEIF picture of an unknown kind"),
     (4, b"ftyp", "a video (MP4 or QuickTime)"),
     (0, b"RIFF", "a RIFF file (AVI or WAV)"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
@@ -74,20 +86,26 @@ _FOREIGN_MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 def sniff(head: bytes) -> Kind | None:
     """The format that the first bytes of a file announce; None where it is none that is read."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
+    starts: dict[bytes, Kind] = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
+    starts |= dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0"), "tiff")
+    for magic, kind in starts.items():
+        if head.startswith(magic):
+            return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0"):
-        return "tiff"
     # "BM" alone also starts many a text; the second word of the header must be a header size.
     if head[:2] == b"BM" and head[14:18] in {
         size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)
     }:
         return "bmp"
-    return None
+    return _of_brands(head) if head[4:8] == b"ftyp" else None
+
+
+def _of_brands(head: bytes) -> Kind | None:
+    """The format of an ISO media file. Its main brand may be that of a container of anything."""
+    end = min(int.from_bytes(head[:4]), len(head))
+    brands = [head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))]
+    return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
 
 
 def describe(head: bytes) -> str:

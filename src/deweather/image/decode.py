@@ -156,8 +156,7 @@ def _decode_plain(file: BinaryIO, head: bytes, info: PictureInfo, max_pixels: in
         if getattr(image, "is_animated", False):
             info.note_several("The file is animated; only the first frame was read.")
         if info.kind == "png" and png.depth(head) == 16:
-            file.seek(0)
-            png16 = png.read_16_bit(file.read())
+            png16 = png.read_16_bit(file)
             info.bits, info.grey = 16, png16.grey
             stored = _Stored(png16.pixels, png16.alpha)
             exif: object = png16.exif
@@ -192,14 +191,14 @@ def _decode_tiff(file: BinaryIO, info: PictureInfo, max_pixels: int) -> _Stored:
         info.exif = metadata.exif_of_tags(metadata.carried_tags(file, tags))
     except Exception:  # Pillow fails in many ways on broken tags; the pixels can still be fine
         info.note("The EXIF tags are damaged and were dropped.")
-    file.seek(0)
     if tiff.is_16_bit(tags):
-        colours, alpha, notes = tiff.read_16_bit(file.read(), tags)
+        colours, alpha, notes = tiff.read_16_bit(file, tags)
         info.bits, info.grey = 16, colours.shape[-1] == 1
         info.notes += notes
         pixels = np.repeat(colours, 3, axis=-1) if info.grey else np.ascontiguousarray(colours)
         stored = _Stored(pixels, alpha, orientation)
     else:
+        file.seek(0)
         with TiffImagePlugin.TiffImageFile(file) as image:
             tiff.load_without_limit(image, size)
             stored = _read_8_bit(image, info)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deweather.errors import PictureError
+from deweather.image.picture import band_starts
 
 Array = NDArray[Any]
 
@@ -50,22 +51,33 @@ class _Outline:
     core: list[memoryview] = field(default_factory=list)
 
 
-def read_16_bit(data: bytes) -> Png16:
+def read_16_bit(file: BinaryIO) -> Png16:
     """Read a PNG with 16-bit samples, which Pillow would cut down to 8 in colour."""
+    file.seek(0)
+    data = file.read()
     outline = _check(data)
     import cv2
 
     # Of the other chunks OpenCV makes nothing but alpha channels and complaints on stderr.
     core = b"".join((SIGNATURE, *outline.core))
+    outline.core.clear()
+    del data  # one copy of a large file is enough
     samples = cv2.imdecode(np.frombuffer(core, np.uint8), cv2.IMREAD_UNCHANGED)
+    del core
     if samples is None or samples.dtype != np.uint16:
         raise PictureError("the PNG data is damaged. Copy or export the file again.")
-    if samples.ndim == 2:
-        samples = samples[..., None]
     grey = outline.colour_type in (0, 4)
-    order = (0, 0, 0) if grey else (2, 1, 0)  # OpenCV hands out BGR
-    pixels = np.stack([samples[..., c] for c in order], axis=-1)
     alpha = samples[..., 3].copy() if outline.colour_type in (4, 6) else None
+    if samples.ndim == 2 or grey:
+        first = samples if samples.ndim == 2 else samples[..., 0]
+        pixels = np.repeat(first[..., None], 3, axis=-1)
+    elif samples.shape[-1] == 3:  # OpenCV hands out BGR
+        pixels, starts = samples, band_starts(*samples.shape[:2])
+        for y in starts:
+            band = pixels[y : y + starts.step]
+            band[...] = cv2.cvtColor(band, cv2.COLOR_BGR2RGB)
+    else:
+        pixels = cv2.cvtColor(samples, cv2.COLOR_BGRA2RGB)
     if outline.transparent is not None:
         key = np.array(outline.transparent, dtype=np.uint16)
         alpha = np.where(np.all(pixels == key, axis=-1), 0, 65535).astype(np.uint16)

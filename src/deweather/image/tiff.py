@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from deweather.errors import PictureError
+from deweather.image.picture import band_starts
 
 Array = NDArray[Any]
 
@@ -103,9 +105,11 @@ def facts(tags: ImageFileDirectory_v2) -> dict[str, Any]:
     return {"icc_profile": tags.get(ICC), "xmp": tags.get(XMP), "dpi": dpi}
 
 
-def read_16_bit(data: bytes, tags: ImageFileDirectory_v2) -> tuple[Array, Array | None, list[str]]:
+def read_16_bit(
+    file: BinaryIO, tags: ImageFileDirectory_v2
+) -> tuple[Array, Array | None, list[str]]:
     """Colours (H, W, 1 or 3) uint16 as stored (not turned), alpha (H, W), and notes."""
-    samples = _read_samples(data, tags)
+    samples = _read_samples(file, tags)
     photometric = number(tags, PHOTOMETRIC, 1)
     colours = 3 if photometric == 2 else 1
     extra_count = samples.shape[-1] - colours
@@ -134,7 +138,7 @@ def _unpremultiply(pixels: Array, alpha: Array) -> Array:
     return out
 
 
-def _read_samples(data: bytes, tags: ImageFileDirectory_v2) -> Array:
+def _read_samples(file: BinaryIO, tags: ImageFileDirectory_v2) -> Array:
     """Samples (H, W, S) uint16 of a TIFF file with S channels of 16 bits, as stored.
 
     Pillow reads 16 bits in grey only. A row of a colour picture is laid out like a row of a grey
@@ -149,22 +153,23 @@ def _read_samples(data: bytes, tags: ImageFileDirectory_v2) -> Array:
             "Save the picture as a plain RGB TIFF or PNG."
         )
     if number(tags, PLANAR, 1) == 2:
-        planes = [_grey_read(data, tags, 1, (p, channels)) for p in range(channels)]
+        planes = [_grey_read(file, tags, 1, (p, channels)) for p in range(channels)]
         samples = np.stack(planes, axis=-1)
     else:
-        wide = _grey_read(data, tags, channels, (0, 1))
+        wide = _grey_read(file, tags, channels, (0, 1))
         samples = wide.reshape(len(wide), -1, channels)
     if predictor == 2:
         width = samples.shape[1]
         step = number(tags, TILE_WIDTH, width) if TILE_OFFSETS in tags else width
-        for x in range(0, width, step):
-            part = samples[:, x : x + step]
+        starts = band_starts(len(samples), width)
+        for y, x in itertools.product(starts, range(0, width, step)):
+            part = samples[y : y + starts.step, x : x + step]
             np.cumsum(part, axis=1, dtype=np.uint16, out=part)
     return samples
 
 
 def _grey_read(
-    data: bytes, tags: ImageFileDirectory_v2, factor: int, plane: tuple[int, int]
+    file: BinaryIO, tags: ImageFileDirectory_v2, factor: int, plane: tuple[int, int]
 ) -> Array:
     """The file read as a grey picture (H, W·factor); `plane` is (which, of how many) to read."""
     which, planes = plane
@@ -188,18 +193,29 @@ def _grey_read(
         values = tag_numbers(tags, tag)
         share = len(values) // planes
         fields[tag] = values[which * share : (which + 1) * share]
-    with TiffImageFile(io.BytesIO(_with_directory(data, fields))) as image:
-        load_without_limit(image, (fields[WIDTH][0], fields[HEIGHT][0]))
-        return np.array(image, dtype=np.uint16)
+    width, height = fields[WIDTH][0], fields[HEIGHT][0]
+    forged = io.BytesIO(_with_directory(file, fields))
+    with TiffImageFile(forged) as image:
+        load_without_limit(image, (width, height))
+        forged.close()  # the file in memory is not needed any more
+        samples = np.empty((height, width), np.uint16)
+        starts = band_starts(height, width)
+        for y in starts:
+            band = image.crop((0, y, width, min(height, y + starts.step)))
+            samples[y : y + starts.step] = np.asarray(band)
+        return samples
 
 
-def _with_directory(data: bytes, fields: dict[int, tuple[int, ...]]) -> bytes:
+def _with_directory(file: BinaryIO, fields: dict[int, tuple[int, ...]]) -> bytes:
     """The file under a new directory of unsigned 32-bit numbers, appended at its end.
 
     A BigTIFF becomes a classic TIFF: offsets below 4 GB mean the same in both.
     """
-    order = "<" if data[:2] == b"II" else ">"
-    start = len(data) + len(data) % 2
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    mark = file.read(2)
+    order = "<" if mark == b"II" else ">"
+    start = size + size % 2
     fields = {tag: values for tag, values in sorted(fields.items()) if values}
     spill_at = start + 2 + 12 * len(fields) + 4
     entries, spill = bytearray(), bytearray()
@@ -210,7 +226,7 @@ def _with_directory(data: bytes, fields: dict[int, tuple[int, ...]]) -> bytes:
             spill += packed
             packed = offset
         entries += struct.pack(order + "HHI", tag, 4, len(values)) + packed
-    head = data[:2] + struct.pack(order + "HI", 42, start)
+    head = mark + struct.pack(order + "HI", 42, start)
     count = struct.pack(order + "H", len(fields))
-    body = memoryview(data)[8:]
-    return b"".join((head, body, bytes(len(data) % 2), count, entries, bytes(4), spill))
+    file.seek(len(head))
+    return b"".join((head, file.read(), bytes(size % 2), count, entries, bytes(4), spill))

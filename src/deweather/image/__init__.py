@@ -1,7 +1,14 @@
-"""Pixels in and out: picture files, folders of them, colour, stereo rigs.
+"""Pixels in and out: picture files, folders of them, colour, cameras.
 
 The names here need numpy and Pillow. What needs torch is imported from its own file:
 `deweather.image.frames` (arrays to tensors and back) and `deweather.image.transfer` (sRGB curve).
+
+Why PNG and TIFF are code of our own (`png`, `tiff`, `tiff_write`): Pillow has no colours of 16 bits,
+and of the libraries that were tried none passes for reading and writing. pyvips writes EXIF blocks anew
+and none to TIFF; tifffile writes no directories of EXIF and GPS and needs the 80 MiB of imagecodecs for
+LZW; OpenCV reads half of the layouts of TIFF; imagecodecs has no metadata. `docs/formats.md` has the
+figures. AVIF is read by Pillow, HEIC by the extra `heic`; no reader of JPEG XL knows a picture's size
+before it decodes, or gives its profile.
 """
 
 from deweather.image.camera import Camera

@@ -23,6 +23,7 @@ from deweather.weather.rain import Rain
 from deweather.weather.scene import Scene
 from deweather.weather.sensor import Sensor
 from deweather.weather.streaks import Streaks
+from deweather.weather.streams import DrawStream
 
 _RANKED = 1 << 24  # values; torch ranks no more at once, so of larger batches every nth pixel
 
@@ -73,7 +74,7 @@ def random_haze(scene: Scene, seed: int | Sequence[int] = 0, clear_share: float 
     The optical thickness at the distance that three quarters of the scene stay below is drawn, not
     the visibility, so near and far scenes get haze that can be seen in them.
     """
-    u = draws(seed, scene, 21, 12)
+    u = draws(seed, scene, DrawStream.EXAMPLE_OF_HAZE, 12)
     thickness = uniform(u[0] ** 1.5, 0.06, 2.2)
     visibility = -math.log(0.05) * reference_distance(scene) / thickness
     clear = u[1] < clear_share
@@ -106,7 +107,7 @@ def random_rain(
         keep_veil: the target lacks the streaks alone and keeps mist and veil, which only a view of
             the whole scene can tell.
     """
-    u = draws(seed, scene, 22, 31)
+    u = draws(seed, scene, DrawStream.EXAMPLE_OF_RAIN, 31)
     clear = u[0] < clear_share
     hazy = (u[0] >= clear_share) & (u[0] < clear_share + haze_share)
     wet = ~(clear | hazy)
@@ -146,7 +147,7 @@ def random_rain(
                 spread=1 + 4 * v[0] ** 2,
                 disparity=uniform(v[4], 2, 40),
                 screen=v[1] < 0.3,
-                stream=30 + layer,
+                stream=DrawStream.STREAKS_OF_EXAMPLE + layer,
             )
         )
     operators.append(_sensor(u[27], u[28]))
@@ -214,7 +215,7 @@ def random_photograph(
             asks for the clean scene in full light as well.
     """
     p = shares or Shares()
-    u = draws(seed, scene, 23, 36)
+    u = draws(seed, scene, DrawStream.EXAMPLE_OF_PHOTOGRAPH, 36)
     dim, uneven = u[0] < p.dim, u[1] < p.uneven
     gamma = torch.where(dim, 1 + 2 * u[2] ** 2, 1.0)
     light = Illumination(gamma, torch.where(uneven, 0.9 * u[3], 0.0))(scene, seed)
@@ -292,7 +293,7 @@ class RandomWeather:
         """Draw the kind, unless it is given, and where the pictures' seeds begin."""
         if kind is not None and kind not in KINDS:
             raise UnknownNameError("weather", kind, KINDS)
-        draw = generators(seed, 1, stream=24)[0]
+        draw = generators(seed, 1, DrawStream.KIND_OF_WEATHER)[0]
         drawn = int(torch.randint(len(KINDS), (1,), generator=draw))
         self.kind = list(KINDS)[drawn] if kind is None else kind
         self._first = int(torch.randint(2**40, (1,), generator=draw))

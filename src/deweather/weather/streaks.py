@@ -27,7 +27,6 @@ from deweather.weather.splat import draw_streaks
 from deweather.weather.streams import DrawStream
 
 _MARGIN = 32  # pixels; streaks that begin outside reach in
-_FIELD = 100  # added to a layer's stream for the draws of its unevenness
 
 
 class Streaks:
@@ -95,7 +94,7 @@ class Streaks:
         layer = layer.clamp_max(1.0).view(b, v, 1, h, w)
         uneven = per_picture(self.uneven, scene, "uneven")
         if bool((uneven > 0).any()):
-            draws = generators(seed, b, self.stream + _FIELD)
+            draws = generators(seed, b, self.stream + DrawStream.UNEVENNESS)
             field = torch.cat([torch.rand(1, 1, 4, 4, generator=g) for g in draws]).to(layer)
             field = F.interpolate(field, (h, w), mode="bicubic", align_corners=False).clamp(0, 1)
             layer = layer * (1 - uneven.view(b, 1, 1, 1, 1) * field[:, None])

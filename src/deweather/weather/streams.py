@@ -23,13 +23,20 @@ class DrawStream(IntEnum):
     EXAMPLE_OF_RAIN = 22
     EXAMPLE_OF_PHOTOGRAPH = 23
     KIND_OF_WEATHER = 24
-    STREAKS_OF_EXAMPLE = 30  # and on, one for each layer
+    EXAMPLE_OF_VARIED_HAZE = 26
+    EXAMPLE_OF_VARIED_RAIN = 27
+    STREAKS_OF_EXAMPLE = 30  # and on, one for each layer, of 5 at most
+    SOFT_STREAKS = 35  # and on, of 3 at most
+    WIDE_STREAKS = 38
 
     LENS_DROPS = 40
     ILLUMINATION = 41
     RAW_NOISE = 42
     SYNTHETIC_DEPTH = 43
-    STREAKS_OF_LOOK = 50  # and on, one for each layer
+    STREAKS_OF_LOOK = 50  # and on, one for each layer, of 11 at most
+    LOW_SUN = 61
+    FRAME = 62
+    UNEVENNESS = 100  # added to the number of a layer of streaks
 
     @classmethod
     def of_range(cls, weather: str) -> DrawStream:

@@ -27,9 +27,9 @@ from deweather.weather.random import (
 )
 from deweather.weather.scene import Scene
 from deweather.weather.streaks import Streaks
+from deweather.weather.streams import DrawStream
 
 _SYNTHETIC, _RIDGE = 0.4, 0.55  # upper ends of the shares of sRGB compositing and of far ridges
-_SUN_STREAM = 61
 
 
 def varied_haze(
@@ -53,7 +53,7 @@ def varied_haze(
     Returns:
         The example; its record holds `haze.transmission` and `haze.airlight` as maps.
     """
-    u = draws(seed, scene, 26, 40)
+    u = draws(seed, scene, DrawStream.EXAMPLE_OF_VARIED_HAZE, 40)
     b = u.shape[1]
     synthetic, ridge = u[0] < _SYNTHETIC, (u[0] >= _SYNTHETIC) & (u[0] < _RIDGE)
     clear = u[1] < clear_share
@@ -97,7 +97,9 @@ def _airlight(
     air = torch.where(synthetic[:, None], own, air)
     blue = air.new_tensor([-0.1, -0.02, 0.06]) * (0.3 + u[4])[:, None]
     air = torch.where(ridge[:, None], air * uniform(u[6], 0.75, 1.0)[:, None] + blue, air)
-    place = torch.stack([torch.rand(3, generator=g) for g in generators(seed, b, _SUN_STREAM)])
+    place = torch.stack(
+        [torch.rand(3, generator=g) for g in generators(seed, b, DrawStream.LOW_SUN)]
+    )
     x0, y0, reach = place.to(air).view(b, 3, 1, 1).unbind(1)
     y = torch.linspace(0, 1, h).to(air)[:, None]
     x = torch.linspace(0, 1, w).to(air)[None, :]
@@ -140,7 +142,7 @@ def varied_rain(
     curtains of long streaks, up to a dozen pixels wide, thinner in some parts of the picture; a few wide
     streaks.
     """
-    u = draws(seed, scene, 27, 64)
+    u = draws(seed, scene, DrawStream.EXAMPLE_OF_VARIED_RAIN, 64)
     clear = u[0] < clear_share
     hazy = ~clear & (u[0] < clear_share + haze_share)
     wet = ~(clear | hazy)
@@ -201,7 +203,7 @@ def _thin(u: Tensor, on: Tensor, slant: Tensor) -> list[Operator]:
                 spread=1 + 4 * v[2] ** 2,
                 disparity=uniform(v[1], 2, 40),
                 screen=u[14] < 0.3,
-                stream=30 + number,
+                stream=DrawStream.STREAKS_OF_EXAMPLE + number,
             )
         )
     return layers
@@ -228,7 +230,7 @@ def _soft(u: Tensor, on: Tensor, slant: Tensor) -> list[Operator]:
                 screen=v[5] < 0.3,
                 uneven=uniform(v[6], 0.0, 1.0),
                 margin=100,
-                stream=35 + number,
+                stream=DrawStream.SOFT_STREAKS + number,
             )
         )
     return layers
@@ -249,7 +251,7 @@ def _wide(u: Tensor, on: Tensor, slant: Tensor) -> list[Operator]:
             disparity=uniform(u[5], 10, 60),
             uneven=u[3],
             margin=64,
-            stream=38,
+            stream=DrawStream.WIDE_STREAKS,
         )
     ]
 
@@ -257,7 +259,7 @@ def _wide(u: Tensor, on: Tensor, slant: Tensor) -> list[Operator]:
 def framed(example: Example, seed: int | Sequence[int], share: float) -> Example:
     """Put an even frame or bars around `share` of the pictures, degraded and target alike."""
     b, _, _, h, w = example.degraded.shape
-    u = torch.stack([torch.rand(7, generator=g) for g in generators(seed, b, stream=62)], 1)
+    u = torch.stack([torch.rand(7, generator=g) for g in generators(seed, b, DrawStream.FRAME)], 1)
     u = u.to(example.degraded)
     on = (u[0] < share).view(b, 1, 1)
     thick = 0.12 * u[1] ** 2

@@ -164,6 +164,20 @@ def test_heic(channels, tmp_path):
     if channels == 4:
         assert np.array_equal(picture.alpha, data[..., 3])
     assert (picture.info.bits, picture.info.icc, picture.info.exif) == (8, icc, make.exif())
+    assert picture.pixels.flags.writeable  # it is restored in place
+
+
+def test_of_several_pictures_in_a_heic_the_main_one(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pictures = [make.samples(40, 50, seed=s) for s in range(3)]
+    file = pillow_heif.HeifFile()
+    for data in pictures:
+        file.add_frombytes("RGB", (50, 40), data.tobytes())
+    path = tmp_path / "a.heic"
+    file.save(path, quality=-1, chroma=444, matrix_coefficients=0, primary_index=1)
+    picture = read_picture(path)
+    assert np.array_equal(picture.pixels, pictures[1])
+    assert picture.info.several
 
 
 def test_heic_of_ten_bits_comes_out_as_sixteen(tmp_path):

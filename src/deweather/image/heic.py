@@ -12,7 +12,7 @@ from deweather.errors import MissingExtraError, PictureError
 from deweather.image.metadata import bare_exif, upright_exif, upright_xmp
 from deweather.image.picture import Array, PictureInfo
 
-_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
+_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _SRGB_PRIMARIES = 1  # of ITU-T H.273; 2 is unknown
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
@@ -26,7 +26,7 @@ class Heic:
 
 
 def read_heic(file: BinaryIO, info: PictureInfo, check_size: Callable[[int, int], None]) -> Heic:
-    """Read the first picture of a HEIC file; more than 8 bits come out as 16.
+    """Read the main picture of a HEIC file; more than 8 bits come out as 16.
 
     The file's own turning and mirroring is applied, whatever its EXIF block says: the standard
     wants it so.
@@ -47,24 +47,26 @@ def read_heic(file: BinaryIO, info: PictureInfo, check_size: Callable[[int, int]
         ) from error
     file.seek(0)
     heic = pillow_heif.open_heif(file, convert_hdr_to_8bit=False, bgr_mode=False)
-    picture = heic[0]
+    picture = heic[heic.primary_index]
     check_size(*picture.size)
     if len(heic) > 1:
-        info.note_several("The file holds several pictures; only the first was read.")
+        info.note_several("The file holds several pictures; only the main one was read.")
     colours, _, deep = picture.mode.partition(";")
     if colours not in _MODES:
         raise PictureError(f"pixels of mode {picture.mode!r} are not supported. Save it as PNG.")
+    facts: dict[str, Any] = picture.info
     samples = np.asarray(picture)
     samples = samples if samples.ndim == 3 else samples[..., None]
     if deep:
-        samples = _full_range(samples, int(picture.info.get("bit_depth", 10)))
+        samples = _full_range(samples, int(facts.get("bit_depth", 10)))
         info.bits = 16
     info.grey = _MODES[colours] < 3
-    _keep_facts(picture.info, info)
+    _keep_facts(facts, info)
     alpha = samples[..., -1].copy() if _MODES[colours] in (2, 4) else None
     if info.grey:
         return Heic(np.repeat(samples[..., :1], 3, axis=-1), alpha)
-    return Heic(np.ascontiguousarray(samples[..., :3]), alpha)
+    pixels = np.ascontiguousarray(samples[..., :3])
+    return Heic(pixels if pixels.flags.writeable else pixels.copy(), alpha)
 
 
 def _full_range(samples: Array, bits: int) -> Array:

@@ -344,9 +344,5 @@ _TINY = DCMPNetConfig(
     growth=8,
 )
 
-VARIANTS: dict[str, DCMPNetConfig] = {
-    "dcmpnet": DCMPNetConfig(),
-    "dcmpnet-small": _SMALL,
-    "dcmpnet-tiny": _TINY,
-}
+VARIANTS = {"dcmpnet": DCMPNetConfig(), "dcmpnet-small": _SMALL, "dcmpnet-tiny": _TINY}
 """Named sizes: as published, for a laptop, and for tests and very small machines."""

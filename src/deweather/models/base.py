@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError, FramesError
+from deweather.nn.scattering import Scattering
 
 
 @dataclass
@@ -116,6 +117,30 @@ def check_least(config: object, **least: float) -> None:
         value = getattr(config, name)
         if not low <= value < math.inf:
             raise ConfigError(f"{name} = {value!r}; give a finite number, at least {low}.")
+
+
+def check_choice(config: object, **choices: tuple[str, ...]) -> None:
+    """Check words of a config: each name with those that it may be.
+
+    Raises:
+        ConfigError: one of them is another word.
+    """
+    for name, valid in choices.items():
+        value = getattr(config, name)
+        if value not in valid:
+            raise ConfigError(f"{name} = {value!r}; give {' or '.join(map(repr, valid))}.")
+
+
+def scattering_restoration(
+    maps: Scattering, views: tuple[int, int], **auxiliary: Tensor
+) -> Restoration:
+    """What a scattering head sees in B·V pictures, as frames of (B, V).
+
+    Auxiliary outputs are `transmission` (B, V, 1, H, W), `airlight` (B, V, 3, H, W), and those given,
+    which are (B, V, ...) already.
+    """
+    image, transmission, airlight = (torch.unflatten(m, 0, views) for m in maps)
+    return Restoration(image, {"transmission": transmission, "airlight": airlight, **auxiliary})
 
 
 def check_levels(encoder: tuple[int, ...], decoder: tuple[int, ...]) -> None:

@@ -32,16 +32,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration, check_least
+from deweather.models.base import (
+    Needs,
+    Network,
+    Restoration,
+    check_choice,
+    check_least,
+    scattering_restoration,
+)
 from deweather.nn.dehazeformer import MixingBlock
 from deweather.nn.dense import DilatedDenseBlock
 from deweather.nn.memory import keep_freed_memory
+from deweather.nn.scattering import ScatteringHead
 from deweather.nn.unet import UNet
 from deweather.nn.upsampled_conv import upsampled_conv
 
@@ -66,6 +75,8 @@ class DCMPNetConfig:
         growth: channels of the layers of its dense blocks.
         as_released: what the switch below is if it is None.
         third_stage_dropped: start the decoder from the map before the third encoder stage.
+        output: "residual", which is added to the picture, as published; or what Koschmieder's law needs
+            ("scattering"), which is returned as `transmission` and `airlight`, too.
     """
 
     width: int = 24
@@ -80,6 +91,7 @@ class DCMPNetConfig:
     growth: int = 32
     as_released: bool = False
     third_stage_dropped: bool | None = None
+    output: Literal["residual", "scattering"] = "residual"
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -88,6 +100,7 @@ class DCMPNetConfig:
             ConfigError: one of them makes no network.
         """
         check_least(self, width=1, bias_hidden=1, fusion_hidden=1, guide_width=1, growth=1)
+        check_choice(self, output=("residual", "scattering"))
         least = {"depths": 1, "attention": 0, "heads": 1, "mlp_ratios": 1, "depth_widths": 1}
         for name, low in least.items():
             values, length = getattr(self, name), 4 if name == "depth_widths" else 5
@@ -230,7 +243,11 @@ class DCMPNet(Network):
             nn.Sequential(nn.Conv2d(a, 2 * a, 1), nn.PixelShuffle(2)) for a in (4 * c, 2 * c)
         )
         self.gates = nn.ModuleList(SkipGate(a) for a in (2 * c, c))
-        self.predict = nn.Conv2d(c, 3, 3, padding=1, padding_mode="reflect")
+        self.predict: nn.Module
+        if config.output == "scattering":
+            self.predict = ScatteringHead(c, 4 * c, MULTIPLE)
+        else:
+            self.predict = nn.Conv2d(c, 3, 3, padding=1, padding_mode="reflect")
 
     def _stage(self, i: int) -> nn.Sequential:
         config = self.config
@@ -267,19 +284,22 @@ class DCMPNet(Network):
         x = (2 * pictures - 1).contiguous(memory_format=torch.channels_last)
         depth = self.depth(x)[..., : x.shape[-2], : x.shape[-1]]
         refined = self.refine_depth(depth)
-        seen = self.unet(x)
-        d1, d2, d3 = (guide(m) for guide, m in zip(self.guides, seen, strict=True))
+        looked = self.unet(x)
+        d1, d2, d3 = (guide(m) for guide, m in zip(self.guides, looked, strict=True))
         auxiliary = {"depth": depth, "refined_depth": refined, "d1": d1, "d2": d2, "d3": d3}
-        # The picture is (y + 1) / 2 of y = x + residual, and x = 2 frames - 1.
-        image = pictures + self._residual(x, refined, [d3, d2, d1]) / 2
+        features, context = self._features(x, refined, [d3, d2, d1])
         views = (frames.shape[0], frames.shape[1])
-        return Restoration(
-            torch.unflatten(image, 0, views),
-            {name: torch.unflatten(tensor, 0, views) for name, tensor in auxiliary.items()},
-        )
+        seen = {name: torch.unflatten(tensor, 0, views) for name, tensor in auxiliary.items()}
+        if self.config.output == "scattering":
+            # Views are pictures of their own, with air of their own.
+            maps = self.predict(pictures, features, context, 1)
+            return scattering_restoration(maps, views, **seen)
+        # The picture is (y + 1) / 2 of y = x + residual, and x = 2 frames - 1.
+        image = pictures + self.predict(features) / 2
+        return Restoration(torch.unflatten(image, 0, views), seen)
 
-    def _residual(self, x: Tensor, depth: Tensor, guides: list[Tensor]) -> Tensor:
-        """What is added to pictures (N, 3, H, W) in [-1, 1], in the same units."""
+    def _features(self, x: Tensor, depth: Tensor, guides: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Pictures (N, 3, H, W) in [-1, 1] -> features (N, c, H, W), and at 1/4 (N, 4c, H/4, W/4)."""
         y = self.joins[0](torch.cat([self.embed(x), guides[0], depth], dim=1))
         maps = [self.stages[0](y)]
         for i in (1, 2):
@@ -292,7 +312,7 @@ class DCMPNet(Network):
             y = self.ups[i](self.gathers[i](torch.cat([fused, y], dim=1)))
             y = self.gates[i](y, maps[1 - i])
             y = self.stages[3 + i](self.joins[3 + i](torch.cat([y, guides[1 - i]], dim=1)))
-        return self.predict(y)
+        return y, maps[2]
 
 
 class DCMPNetDepth(Network):

@@ -29,17 +29,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration, check_least
+from deweather.models.base import (
+    Needs,
+    Network,
+    Restoration,
+    check_choice,
+    check_least,
+    scattering_restoration,
+)
 from deweather.nn.conv import ResidualUnit
 from deweather.nn.degradation_removal import DegradationRemoval
 from deweather.nn.memory import keep_freed_memory
 from deweather.nn.pointwise import Pointwise
+from deweather.nn.scattering import ScatteringHead
 from deweather.nn.transformer import (
     ReducedAttention,
     TransformerBlock,
@@ -76,6 +85,9 @@ class KANetConfig:
         redraw_fourier: draw the Fourier features at every call.
         skip_removal: let the tail pass by the removal block.
         crop: cut pictures down to multiples of 16.
+        output: what the tail gives: the "picture" through a tanh, as published; a "residual", which is
+            added to what came in; or what Koschmieder's law needs ("scattering"), which is returned as
+            `transmission` and `airlight`, too.
     """
 
     widths: tuple[int, ...] = (64, 128, 320, 512)
@@ -90,6 +102,7 @@ class KANetConfig:
     redraw_fourier: bool | None = None
     skip_removal: bool | None = None
     crop: bool | None = None
+    output: Literal["picture", "residual", "scattering"] = "picture"
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -102,6 +115,7 @@ class KANetConfig:
             if len(values) != length or min(values) < 1:
                 raise ConfigError(f"{name} = {values}; give {length} numbers from 1 up.")
         check_least(self, decoder_heads=1, decoder_blocks=1, queries=1)
+        check_choice(self, output=("picture", "residual", "scattering"))
         channels = (*self.widths, *self.widths[1:], self.widths[-1])
         heads = (*self.heads, *self.side_heads, self.decoder_heads)
         for c, h in zip(channels, heads, strict=True):
@@ -241,17 +255,21 @@ class Tail(nn.Module):
         )
         inner = [ResidualUnit(c) for c in outs[1:-1]]
         self.units = nn.ModuleList([nn.Identity(), *inner, nn.Identity()])
-        self.head = nn.Conv2d(outs[-1], 3, 3, padding=1, padding_mode="reflect")
+        self.head: nn.Module
+        if config.output == "scattering":
+            self.head = ScatteringHead(outs[-1], w[2], MULTIPLE)
+        else:
+            self.head = nn.Conv2d(outs[-1], 3, 3, padding=1, padding_mode="reflect")
 
     def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        """(N, C, h, w) at 1/64 and maps from 1/32 to 1/4 -> pictures (N, 3, H, W)."""
+        """(N, C, h, w) at 1/64 and maps from 1/32 to 1/4 -> features for the head (N, c, H, W)."""
         for i, (up, unit) in enumerate(zip(self.ups, self.units, strict=True)):
             x = up(x)
             if i < len(maps):  # a size that was rounded up on the way down is one pixel less
                 x = unit(x[..., : maps[i].shape[-2], : maps[i].shape[-1]]) + maps[i]
             else:
                 x = unit(x)
-        return torch.tanh(self.head(x))
+        return x
 
 
 class KANet(Network):
@@ -278,9 +296,10 @@ class KANet(Network):
         """Restore frames (B, V, 3, H, W), sRGB in [0, 1]; H and W meet `needs`.
 
         Returns:
-            `image` in (-1, 1), as the tanh leaves it: the picture itself. With the switch `crop`
-            it has the size of `released_crop(frames)`. `z`: (B, V, C), the mean over the pixels of
-            the encoder's last map, for the training loss that decorrelates features.
+            `image` in (-1, 1), as the tanh leaves it: the picture itself, unless `output` is another.
+            With the switch `crop` it has the size of `released_crop(frames)`. `z`: (B, V, C), the
+            mean over the pixels of the encoder's last map, for the training loss that decorrelates
+            features.
 
         Raises:
             FramesError: the shape does not meet `needs`.
@@ -300,9 +319,16 @@ class KANet(Network):
         z = deepest.mean((2, 3))
         removed = self.removal(deepest)
         skip = deepest if self.config.follows_release(self.config.skip_removal) else removed
-        image = self.tail(self.decoder(removed), [skip, *reversed(maps)])
-        views = frames.shape[:2]
-        return Restoration(image.unflatten(0, views), {"z": z.unflatten(0, views)})
+        features = self.tail(self.decoder(removed), [skip, *reversed(maps)])
+        views = (frames.shape[0], frames.shape[1])
+        z = torch.unflatten(z, 0, views)
+        if self.config.output == "scattering":
+            # Views are pictures of their own, with air of their own.
+            seen = self.tail.head(pictures, features, maps[-1], 1)
+            return scattering_restoration(seen, views, z=z)
+        last = self.tail.head(features)
+        image = pictures + last if self.config.output == "residual" else torch.tanh(last)
+        return Restoration(torch.unflatten(image, 0, views), {"z": z})
 
 
 VARIANTS: dict[str, KANetConfig] = {

@@ -37,14 +37,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deweather.models.base import Needs, Network, Restoration, check_least
+from deweather.models.base import (
+    Needs,
+    Network,
+    Restoration,
+    check_choice,
+    check_least,
+    scattering_restoration,
+)
 from deweather.nn.memory import keep_freed_memory
 from deweather.nn.row_attention import row_attention
+from deweather.nn.scattering import ScatteringHead
 
 _CHUNK_PIXELS = 1 << 18
 """Pixels that go through an encoder or decoder at once if no gradients are wanted. More would cost
@@ -66,6 +75,9 @@ class PSIDNetConfig:
         crossed_views: add what was gathered for one view to the other.
         unscaled_attention: compare rows without dividing by the root of the channels.
         whole_stage_pictures: early decoders give whole pictures, not what to add to the hazy one.
+        output: what the last decoder gives: the "picture", as published; a "residual", which is added to
+            the hazy one; or what Koschmieder's law needs ("scattering"), which is returned as
+            `transmission` and `airlight`, too.
     """
 
     width: int = 32
@@ -74,6 +86,7 @@ class PSIDNetConfig:
     crossed_views: bool | None = None
     unscaled_attention: bool | None = None
     whole_stage_pictures: bool | None = None
+    output: Literal["picture", "residual", "scattering"] = "picture"
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -82,6 +95,7 @@ class PSIDNetConfig:
             ConfigError: one of them makes no network.
         """
         check_least(self, width=1, pairs=1)
+        check_choice(self, output=("picture", "residual", "scattering"))
 
     def released(self, switch: bool | None) -> bool:
         """The value of one of the switches, which follows `as_released` unless it is given."""
@@ -290,6 +304,9 @@ class PSIDNet(Network):
         self.quarters = Stage(config, rows=2, columns=2, decoded_rows=2)
         self.halves = Stage(config, rows=2, columns=1, decoded_rows=1)
         self.full = Stage(config, rows=1, columns=1, decoded_rows=1)
+        if config.output == "scattering":
+            self.full.decoder[-1] = nn.Identity()
+            self.predict = ScatteringHead(config.width, 4 * config.width, 4)
 
     @property
     def needs(self) -> Needs:
@@ -324,7 +341,7 @@ class PSIDNet(Network):
         current = hazy + decoded
         stage2 = decoded if whole else current
         features = exchange(self.full, self.full.encode(current) + features)
-        image = self.full.decode(features)
+        last = self.full.decode(features)
 
         auxiliary = {}
         half = frames.shape[-2] // 2
@@ -333,6 +350,11 @@ class PSIDNet(Network):
             auxiliary[f"stage1_{side}_top"] = halves[:, v, :, :half]
             auxiliary[f"stage1_{side}_bottom"] = halves[:, v, :, half:]
             auxiliary[f"stage2_{side}"] = wholes[:, v]
+        if self.config.output == "scattering":
+            maps = self.predict(hazy, last, features, frames.shape[1])
+            law = scattering_restoration(maps, (frames.shape[0], frames.shape[1]))
+            return Restoration(law.image, {**auxiliary, **law.auxiliary})
+        image = hazy + last if self.config.output == "residual" else last
         return Restoration(image.reshape(frames.shape), auxiliary)
 
 

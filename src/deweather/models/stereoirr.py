@@ -31,7 +31,15 @@ import torch
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError
-from deweather.models.base import Needs, Network, Restoration, check_least, check_levels
+from deweather.models.base import (
+    Needs,
+    Network,
+    Restoration,
+    check_choice,
+    check_least,
+    check_levels,
+    scattering_restoration,
+)
 from deweather.nn.naf import NAFBlock
 from deweather.nn.norm import ChannelLayerNorm
 from deweather.nn.pool import AveragePool, upsample_like
@@ -76,8 +84,7 @@ class StereoIRRConfig:
         check_least(self, width=1, middle=0, attention_from=0, gate_expansion=0.0)
         if self.pool_window is not None and self.pool_window < 1:
             raise ConfigError(f"pool_window = {self.pool_window}; give pixels, or None.")
-        if self.output not in ("residual", "scattering"):
-            raise ConfigError(f"output = {self.output!r}; give 'residual' or 'scattering'.")
+        check_choice(self, output=("residual", "scattering"))
 
 
 class DualViewMutualAttention(nn.Module):
@@ -215,8 +222,7 @@ class StereoIRR(Network):
             image = pictures + self.predict(x)
             return Restoration(image.unflatten(0, frames.shape[:2]))
         maps = self.predict(pictures, x, context, frames.shape[1])
-        image, transmission, airlight = (m.unflatten(0, frames.shape[:2]) for m in maps)
-        return Restoration(image, {"transmission": transmission, "airlight": airlight})
+        return scattering_restoration(maps, (frames.shape[0], frames.shape[1]))
 
 
 _SMALL = StereoIRRConfig(

@@ -101,7 +101,6 @@ class GatedMLP(nn.Module):
     """
 
     def __init__(self, channels: int) -> None:
-        """Take the channels of the tokens."""
         super().__init__()
         hidden = 2 * channels
         self.norm = nn.LayerNorm(channels)
@@ -141,7 +140,6 @@ class ViewHead(nn.Module):
     """What one view brings to the exchange: queries of normalised features, values of plain ones."""
 
     def __init__(self, channels: int) -> None:
-        """Take the channels of the tokens."""
         super().__init__()
         self.norm = nn.LayerNorm(channels, eps=1e-6)
         self.query = Pointwise(channels, channels)
@@ -157,7 +155,6 @@ class Stereo(nn.Module):
     """Lets each view read the other along its rows, as far as disparities >= 0 allow."""
 
     def __init__(self, channels: int) -> None:
-        """Take the channels of the tokens."""
         super().__init__()
         self.left = ViewHead(channels)
         self.right = ViewHead(channels)
@@ -190,7 +187,6 @@ class Block(nn.Module):
     """Refines each view, then lets them read each other where it may and two are given."""
 
     def __init__(self, channels: int, config: APANetConfig, *, stereo: bool) -> None:
-        """Take the channels, the network's config, and whether there is a cross-view part."""
         super().__init__()
         self.memory = ExternalAttention(channels, config.slots, config.epsilon)
         self.mlp = GatedMLP(channels)
@@ -215,7 +211,6 @@ class APANet(Network):
     """The network; `frames` of one view take the same path without the cross-view part."""
 
     def __init__(self, config: APANetConfig) -> None:
-        """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
         keep_freed_memory()
         self.config = config

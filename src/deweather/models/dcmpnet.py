@@ -51,6 +51,7 @@ from deweather.nn.dehazeformer import MixingBlock
 from deweather.nn.dense import DilatedDenseBlock
 from deweather.nn.memory import keep_freed_memory
 from deweather.nn.scattering import ScatteringHead
+from deweather.nn.skip_gate import SkipGate
 from deweather.nn.unet import UNet
 from deweather.nn.upsampled_conv import upsampled_conv
 
@@ -138,7 +139,6 @@ class DepthHourglass(nn.Sequential):
     """
 
     def __init__(self, widths: tuple[int, ...], growth: int) -> None:
-        """Take the channels of each level."""
         chain: list[nn.Module] = []
         levels = [3, *widths]
         for a, b in pairwise(levels):
@@ -160,7 +160,6 @@ class ScaleFusion(nn.Module):
     """
 
     def __init__(self, width: int, hidden: int) -> None:
-        """Take the channels at full resolution and those of the MLP."""
         super().__init__()
         self.channels = [width, 2 * width, 4 * width]
         total = sum(self.channels)
@@ -184,37 +183,10 @@ class ScaleFusion(nn.Module):
         return fused
 
 
-class SkipGate(nn.Module):
-    """Adds to a decoder map a mixture of itself and the skip, chosen per channel.
-
-    Args:
-        channels: C of both maps.
-    """
-
-    def __init__(self, channels: int) -> None:
-        """Take the channels of the maps."""
-        super().__init__()
-        hidden = max(channels // 8, 4)
-        self.skip = nn.Conv2d(channels, channels, 1)
-        self.choose = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=False),
-            nn.ReLU(),
-            nn.Conv2d(hidden, 2 * channels, 1, bias=False),
-        )
-
-    def forward(self, y: Tensor, skip: Tensor) -> Tensor:
-        """(N, C, H, W), twice -> (N, C, H, W)."""
-        skip = self.skip(skip)
-        scores = self.choose((y + skip).mean((2, 3), keepdim=True))
-        own, other = scores.unflatten(1, (2, -1)).softmax(1).unbind(1)
-        return torch.addcmul(y * (1 + own), skip, other)
-
-
 class DCMPNet(Network):
     """The network; views are restored as separate pictures."""
 
     def __init__(self, config: DCMPNetConfig) -> None:
-        """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
         keep_freed_memory()
         self.config = config
@@ -323,7 +295,6 @@ class DCMPNetDepth(Network):
     """
 
     def __init__(self, config: DCMPNetConfig | None = None) -> None:
-        """Build the network with fresh weights, in its published size unless told otherwise."""
         super().__init__()
         config = config or DCMPNetConfig()
         self.depth = DepthHourglass(config.depth_widths, config.growth)

@@ -157,7 +157,6 @@ class QueryAttention(nn.Module):
     """
 
     def __init__(self, channels: int, heads: int, queries: int) -> None:
-        """Take C, the number of heads that divides it, and the number of queries."""
         super().__init__()
         self.heads = heads
         self.task_query = nn.Parameter(torch.empty(1, queries, channels))
@@ -180,7 +179,6 @@ class Encoder(nn.Module):
     """Four stages; each of the first three also hands what enters its blocks on by a side path."""
 
     def __init__(self, config: KANetConfig) -> None:
-        """Take the widths, heads and drop path of the network."""
         super().__init__()
         rates = torch.linspace(0, config.drop_path, 8, device="cpu").tolist()
         widths = (3, *config.widths)
@@ -220,7 +218,6 @@ class Decoder(nn.Module):
     """Asks the removal block's map at 1/64 with learned queries."""
 
     def __init__(self, config: KANetConfig) -> None:
-        """Take the decoder's sizes and the drop path of the network."""
         super().__init__()
         c = config.widths[-1]
         blocks = [
@@ -244,7 +241,6 @@ class Tail(nn.Module):
     """Goes up from 1/64 to the picture; the first four steps add the maps of their sizes."""
 
     def __init__(self, config: KANetConfig) -> None:
-        """Take the widths of the network."""
         super().__init__()
         w = config.widths
         outs = (*reversed(w), *_TAIL)
@@ -276,7 +272,6 @@ class KANet(Network):
     """The network; the two views of a pair are restored as pictures of their own."""
 
     def __init__(self, config: KANetConfig) -> None:
-        """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
         keep_freed_memory()
         self.config = config

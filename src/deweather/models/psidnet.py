@@ -52,6 +52,7 @@ from deweather.models.base import (
     scattering_restoration,
 )
 from deweather.nn.memory import keep_freed_memory
+from deweather.nn.parts import cut_parts, join_parts
 from deweather.nn.row_attention import row_attention
 from deweather.nn.scattering import ScatteringHead
 
@@ -116,7 +117,6 @@ class ResidualPair(nn.Module):
     """
 
     def __init__(self, channels: int, *, overwrites: bool = True) -> None:
-        """Take the channels of the map and whether it may be overwritten."""
         super().__init__()
         self.overwrites = overwrites
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
@@ -188,7 +188,6 @@ class CrossView(nn.Module):
     """
 
     def __init__(self, channels: int, *, crossed: bool, unscaled: bool) -> None:
-        """Take the channels and the two switches."""
         super().__init__()
         self.crossed = crossed
         self.scale = 1.0 if unscaled else channels**-0.5
@@ -222,27 +221,6 @@ class CrossView(nn.Module):
         return F.gelu(views + F.conv2d(fused, second).repeat_interleave(2, dim=0))
 
 
-def _cut(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Cut maps into a grid of parts, all pictures of a part adjacent.
-
-    (N, C, H, W) -> (rows columns N, C, H / rows, W / columns), channels last in memory.
-    """
-    if rows == columns == 1:
-        return x
-    n, _, h, w = x.shape
-    parts = x.permute(0, 2, 3, 1).reshape(n, rows, h // rows, columns, w // columns, -1)
-    return parts.permute(1, 3, 0, 2, 4, 5).flatten(0, 2).permute(0, 3, 1, 2)
-
-
-def _join(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Put the parts of `_cut` together again."""
-    if rows == columns == 1:
-        return x
-    n, _, h, w = x.shape
-    parts = x.permute(0, 2, 3, 1).reshape(rows, columns, n // (rows * columns), h, w, -1)
-    return parts.permute(2, 0, 3, 1, 4, 5).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
-
-
 def _in_chunks(layers: Callable[[Tensor], Tensor], x: Tensor, pixels: int) -> Tensor:
     """`layers(x)`, a few of the N pictures of `pixels` at a time unless gradients are wanted."""
     chunk = max(1, _CHUNK_PIXELS // pixels)
@@ -261,7 +239,6 @@ class Stage(nn.Module):
     """
 
     def __init__(self, config: PSIDNetConfig, rows: int, columns: int, decoded_rows: int) -> None:
-        """Build the stage with fresh weights for its grid of parts."""
         super().__init__()
         self.grid = (rows, columns)
         self.decoded_grid = (decoded_rows, 1)
@@ -276,28 +253,27 @@ class Stage(nn.Module):
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, C, H/4, W/4)."""
-        parts = _cut(pictures, *self.grid).contiguous(memory_format=torch.channels_last)
+        parts = cut_parts(pictures, *self.grid).contiguous(memory_format=torch.channels_last)
         pixels = parts.shape[-2] * parts.shape[-1]
-        return _join(_in_chunks(self.encoder, parts, pixels), *self.grid)
+        return join_parts(_in_chunks(self.encoder, parts, pixels), *self.grid)
 
     def exchange(self, features: Tensor) -> Tensor:
         """Let the views of every part read each other: (2B, C, H/4, W/4), same out."""
-        parts = _cut(features, *self.grid).chunk(len(self.cross_views))
+        parts = cut_parts(features, *self.grid).chunk(len(self.cross_views))
         read = [cross(part) for cross, part in zip(self.cross_views, parts, strict=True)]
-        return _join(torch.cat(read), *self.grid)
+        return join_parts(torch.cat(read), *self.grid)
 
     def decode(self, features: Tensor) -> Tensor:
         """(N, C, H/4, W/4) -> (N, 3, H, W)."""
-        parts = _cut(features, *self.decoded_grid)
+        parts = cut_parts(features, *self.decoded_grid)
         pixels = 16 * parts.shape[-2] * parts.shape[-1]
-        return _join(_in_chunks(self.decoder, parts, pixels), *self.decoded_grid)
+        return join_parts(_in_chunks(self.decoder, parts, pixels), *self.decoded_grid)
 
 
 class PSIDNet(Network):
     """The network; `frames` of one view take the same path without the cross-view part."""
 
     def __init__(self, config: PSIDNetConfig) -> None:
-        """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
         keep_freed_memory()
         self.config = config

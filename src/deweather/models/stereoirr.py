@@ -103,7 +103,6 @@ class DualViewMutualAttention(nn.Module):
     """
 
     def __init__(self, channels: int, expansion: float, pool: AveragePool) -> None:
-        """Take the channels, the width of the gate and its pooling."""
         super().__init__()
         joint = 2 * channels
         hidden = max(8, round(expansion * joint))
@@ -141,7 +140,6 @@ class StereoIRR(Network):
     """The network; `frames` of one view take the same path without the cross-view part."""
 
     def __init__(self, config: StereoIRRConfig) -> None:
-        """Build the network with fresh weights from its sizes and switches."""
         super().__init__()
         self.config = config
         levels = len(config.encoder)

@@ -17,7 +17,6 @@ class ConvNormReLU(nn.Sequential):
     """
 
     def __init__(self, before: int, after: int, kernel: int, dilation: int = 1) -> None:
-        """Take the channels before and after, and the convolution's kernel and dilation."""
         pad = kernel // 2 * dilation
         super().__init__(
             nn.Conv2d(before, after, kernel, padding=pad, dilation=dilation),
@@ -30,7 +29,6 @@ class ResidualUnit(nn.Module):
     """x + conv(ReLU(conv(x))), both 3x3."""
 
     def __init__(self, channels: int) -> None:
-        """Take the channels of the map."""
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)

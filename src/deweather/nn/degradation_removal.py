@@ -30,7 +30,6 @@ class FourierFeatures(nn.Module):
     """√(2/C) cos(Ω f + φ), Ω normal and φ uniform in [0, 2π), for the channels f of every pixel."""
 
     def __init__(self, before: int, after: int, seed: int, redraw: bool) -> None:
-        """Take the channels before and after, the seed of Ω and φ, or whether each call draws."""
         super().__init__()
         self.redraw = redraw
         self.frequencies: Tensor
@@ -64,7 +63,6 @@ class DualAttention(nn.Module):
     """Gates a map by channels and by pixels, and joins both."""
 
     def __init__(self, channels: int) -> None:
-        """Take the channels of the map."""
         super().__init__()
         squeezed = max(channels // 16, 8)
         self.pooled_gate = nn.Sequential(
@@ -95,7 +93,6 @@ class DilatedBranch(nn.Module):
     """Two dilated convolutions whose results are joined, gated and added to what came in."""
 
     def __init__(self, channels: int, dilation: int) -> None:
-        """Take the channels and the dilation."""
         super().__init__()
         self.near = ConvNormReLU(channels, channels, 3, dilation)
         self.far = ConvNormReLU(channels, channels, 3, dilation)
@@ -113,7 +110,6 @@ class DegradationRemoval(nn.Module):
     """The degradation removal block: dilated branches, the first of them on Fourier features."""
 
     def __init__(self, channels: int, seed: int, redraw: bool) -> None:
-        """Take the channels of the map, the seed of the Fourier features, or whether each call draws."""
         super().__init__()
         c = channels
         self.conv1 = nn.Conv2d(c, c, 3, padding=1)

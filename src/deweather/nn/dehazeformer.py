@@ -24,7 +24,6 @@ class JointNorm(nn.Module):
     """
 
     def __init__(self, channels: int) -> None:
-        """Take the channels of the map."""
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1, channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
@@ -58,7 +57,6 @@ class MixingBlock(nn.Module):
     def __init__(
         self, channels: int, heads: int, shifted: bool, ratio: int, bias_hidden: int, gain: float
     ) -> None:
-        """Take sizes, number of heads and position of the windows."""
         super().__init__()
         self.shifted = shifted
         self.norm = JointNorm(channels) if heads else None

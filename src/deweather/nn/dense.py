@@ -25,7 +25,6 @@ class DilatedDenseBlock(nn.Module):
     """
 
     def __init__(self, channels: int, growth: int) -> None:
-        """Take the channels of the input and of each layer."""
         super().__init__()
         self.growth = growth
         self.layers = nn.ModuleList(

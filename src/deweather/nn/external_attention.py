@@ -30,7 +30,6 @@ class ExternalAttention(nn.Module):
     """
 
     def __init__(self, channels: int, slots: int, epsilon: float) -> None:
-        """Take the channels, the slots and the term that is added to their sum."""
         super().__init__()
         self.epsilon = epsilon
         self.norm = nn.LayerNorm(channels, bias=False)

@@ -27,7 +27,6 @@ class NAFBlock(nn.Module):
     """
 
     def __init__(self, channels: int, pool: AveragePool) -> None:
-        """Take the channels of the map and the pooling of its channel attention."""
         super().__init__()
         self.norm1 = ChannelLayerNorm(channels)
         self.expand = nn.Conv2d(channels, 2 * channels, 1)

@@ -14,7 +14,6 @@ class ChannelLayerNorm(nn.LayerNorm):
     """
 
     def __init__(self, channels: int, eps: float = 1e-6) -> None:
-        """Take the number of channels and the term that keeps flat pixels finite."""
         super().__init__(channels, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -21,7 +21,6 @@ class PackedConvolution(nn.Module):
     """
 
     def __init__(self, layer: nn.Conv2d | Pointwise, shape: tuple[int, ...]) -> None:
-        """Put the weights of a layer into order."""
         super().__init__()
         self.tokens = isinstance(layer, Pointwise)
         self.bias = layer.bias

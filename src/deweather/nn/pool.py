@@ -25,7 +25,6 @@ class AveragePool(nn.Module):
     """
 
     def __init__(self, window: int | None, cell: int) -> None:
-        """Take window and cell side, both in pixels of the map that is pooled."""
         super().__init__()
         self.window = window
         self.cell = cell

@@ -48,7 +48,6 @@ class ReducedAttention(nn.Module):
     """Every token attends to keys, of which squares of `reduction` x `reduction` tokens make one."""
 
     def __init__(self, channels: int, heads: int, reduction: int) -> None:
-        """Take C, the number of heads that divides it, and the side of the squares."""
         super().__init__()
         self.heads = heads
         self.query = Pointwise(channels, channels)
@@ -71,7 +70,6 @@ class TokenMLP(nn.Module):
     """Two linear layers; in between a depthwise 3x3 convolution and a GELU."""
 
     def __init__(self, channels: int, hidden: int) -> None:
-        """Take the channels outside and inside."""
         super().__init__()
         self.expand = Pointwise(channels, hidden)
         self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
@@ -86,7 +84,6 @@ class DropPath(nn.Module):
     """Leaves a branch out for a share of the samples in training (arXiv 1603.09382)."""
 
     def __init__(self, share: float) -> None:
-        """Take the share of samples, in [0, 1)."""
         super().__init__()
         self.share = share
 
@@ -111,7 +108,6 @@ class TransformerBlock(nn.Module):
     def __init__(
         self, channels: int, attention: nn.Module, ratio: int, drop_path: float = 0.0
     ) -> None:
-        """Take the channels, the attention, the MLP's ratio and the share left out."""
         super().__init__()
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
         self.attention = attention
@@ -131,7 +127,6 @@ class TransformerStage(nn.Module):
     def __init__(
         self, channels: tuple[int, int], kernel: int, stride: int, blocks: Sequence[nn.Module]
     ) -> None:
-        """Take the channels before and after, the convolution's kernel and stride, the blocks."""
         super().__init__()
         before, after = channels
         self.proj = nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2)

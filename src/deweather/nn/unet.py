@@ -21,7 +21,6 @@ class NormedConv(nn.Module):
     """
 
     def __init__(self, before: int, after: int) -> None:
-        """Take the channels that come in and go out."""
         super().__init__()
         self.conv = nn.Conv2d(before, after, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(after)
@@ -51,7 +50,6 @@ class DoubleConv(nn.Module):
     """
 
     def __init__(self, before: int, after: int) -> None:
-        """Take the channels that come in and go out."""
         super().__init__()
         self.first = NormedConv(before, after)
         self.second = NormedConv(after, after)
@@ -70,7 +68,6 @@ class UNet(nn.Module):
     """
 
     def __init__(self, width: int, channels: int) -> None:
-        """Take the channels at full resolution, inside and of the result."""
         super().__init__()
         down = [width * scale for scale in (1, 2, 4, 8, 8)]
         up = [width * scale for scale in (8, 4, 2, 1, 1)]

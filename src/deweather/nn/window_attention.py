@@ -61,7 +61,6 @@ class DistanceBias(nn.Module):
     index: Tensor
 
     def __init__(self, heads: int, hidden: int) -> None:
-        """Take the heads of the attention and the width of the MLP."""
         super().__init__()
         table, index = offsets()
         self.register_buffer("table", table, persistent=False)

@@ -15,7 +15,7 @@ import numpy as np
 from common import pixels_of
 
 from deweather.cli.demo_scene import demo_scenes
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 
 OUT = Path(__file__).parents[1] / "docs" / "before_after.jpg"
 WIDTH = 1200

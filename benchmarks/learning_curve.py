@@ -21,9 +21,9 @@ import torch
 from common import RESULTS, psnr_rgb, table, write
 from quality import Case, clear, paired, simulated
 
+from deweather.inference.haze import dehaze
+from deweather.inference.rain import derain
 from deweather.models import create_model
-from deweather.restore.haze import dehaze
-from deweather.restore.rain import derain
 from deweather.weights.files import load_weights
 
 

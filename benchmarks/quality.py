@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from common import Pixels, paired_pictures, pixels_of, psnr_rgb, stereo_scenes, table, write
 
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 from deweather.weather import random_haze, random_rain
 
 PROTOCOL = "psnr_rgb_uint8_rounded, whole frame, mean of the views"

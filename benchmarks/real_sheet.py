@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from deweather.image import find_pictures, read_picture
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 
 
 def main() -> None:

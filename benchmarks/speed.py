@@ -28,7 +28,7 @@ import json, re, statistics, time
 start = time.perf_counter()
 import torch, cv2
 torch.set_num_threads({threads}); cv2.setNumThreads({threads})
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 from deweather.image import read_picture, write_picture
 restorer = Restorer({weather!r}, device="cpu")
 ready = time.perf_counter() - start

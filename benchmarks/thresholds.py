@@ -1,4 +1,4 @@
-"""What the automatic mode takes for weather: the evidence for the thresholds in restore/harm.py.
+"""What the automatic mode takes for weather: the evidence for the thresholds in inference/thresholds.py.
 
     python benchmarks/thresholds.py --data DIR [--rain FILE] [--haze FILE] [--count N]
 
@@ -20,10 +20,10 @@ from common import Pixels, pixels_of, psnr_rgb, scene_of, table, write
 
 from deweather.data import SceneLibrary
 from deweather.image.frames import to_frames
+from deweather.inference.haze import dehaze, size_of_haze
+from deweather.inference.rain import derain, size_of_rain
+from deweather.inference.thresholds import blackened, fade
 from deweather.models import Network
-from deweather.restore.harm import blackened, fade
-from deweather.restore.haze import dehaze, size_of_haze
-from deweather.restore.rain import derain, size_of_rain
 from deweather.weather import Scene, random_haze, random_rain
 from deweather.weather.depth import made_up_disparity
 from deweather.weights import find_weights

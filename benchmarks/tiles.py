@@ -15,7 +15,7 @@ import skimage.data
 import torch
 from common import table, write
 
-from deweather.restore.tiles import restore_tiled
+from deweather.inference.tiles import restore_tiled
 from deweather.weather import Scene, Streaks
 from deweather.weights.cards import find_weights
 from deweather.weights.files import load_weights

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from deweather._version import __version__
 
 if TYPE_CHECKING:
+    from deweather.inference import Restorer, restore, restore_pair
     from deweather.models import list_models
-    from deweather.restore import Restorer, restore, restore_pair
     from deweather.weights import list_weights
     from deweather.weights.files import load
 
@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Restorer": "deweather.restore",
-    "restore": "deweather.restore",
-    "restore_pair": "deweather.restore",
+    "Restorer": "deweather.inference",
+    "restore": "deweather.inference",
+    "restore_pair": "deweather.inference",
     "load": "deweather.weights.files",
     "list_models": "deweather.models",
     "list_weights": "deweather.weights",
@@ -44,8 +44,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'deweather' has no attribute {name!r}")
     module = importlib.import_module(_HOMES[name])
-    # `deweather.restore` is a room and a function: the module can be called, see its foot.
-    value = module if name == "restore" else getattr(module, name)
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

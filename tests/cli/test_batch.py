@@ -9,7 +9,7 @@ import time
 import pytest
 
 from deweather.cli import batch, console
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 
 from .conftest import files, write
 

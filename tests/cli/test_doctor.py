@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deweather.cli import doctor
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 from deweather.weights import cards
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deweather.cli.restore import spread_right
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 
 from .conftest import files, picture, pixels, write
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from deweather.image import read_picture
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 
 from .conftest import files, picture, pixels, write
 

@@ -21,11 +21,11 @@ ARROWS = {
     "data": {"weather", "image"},
     "losses": {"image"},
     "metrics": {"image"},
-    "restore": {"weights", "models", "image", "nn"},
+    "inference": {"weights", "models", "image", "nn"},
     "train": {"data", "weather", "losses", "metrics", "models", "weights"},
 }
 ABOVE = {
-    "export": {"restore", "weights", "models", "image"},
+    "export": {"inference", "weights", "models", "image"},
     "cluster": set(ARROWS),
     "web": set(ARROWS),
     "cli": {*ARROWS, "export", "cluster", "web"},
@@ -112,7 +112,7 @@ def test_what_is_everywhere_stands_alone():
     [
         ("models", "from deweather.weights.files import load", ["weights"]),
         ("image", "def f():\n    import deweather.nn.pool", ["nn"]),
-        ("restore", "from deweather import train", ["train"]),
+        ("inference", "from deweather import train", ["train"]),
         ("weather", "import torch, lightning.pytorch", ["lightning"]),
         ("metrics", "from deweather.losses import charbonnier", ["losses"]),
         ("train", "import lightning\nfrom deweather.data import SceneLibrary", []),
@@ -176,7 +176,7 @@ def test_other_names_are_not():
 
 
 def test_the_core_imports_without_optional_packages():
-    core = ("image", "nn", "models", "weights", "weather", "losses", "metrics", "data", "restore")
+    core = ("image", "nn", "models", "weights", "weather", "losses", "metrics", "data", "inference")
     names = [
         f"deweather.{'.'.join(p.relative_to(ROOT).with_suffix('').parts)}".removesuffix(".__init__")
         for room, p in files()

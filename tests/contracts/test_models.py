@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from deweather.errors import FramesError
+from deweather.inference.sizes import padded_forward
 from deweather.models import Needs, Restoration, create_model, list_models
-from deweather.restore.sizes import padded_forward
 
 FAMILIES = sorted({name.split("-")[0] for name in list_models()})
 

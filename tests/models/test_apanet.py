@@ -12,11 +12,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deweather.errors import ConfigError, FramesError, UnknownNameError
+from deweather.inference.sizes import padded_forward
 from deweather.models import apanet, create_model
 from deweather.models.apanet import Block, Stereo
 from deweather.nn import row_chunks
 from deweather.nn.external_attention import ExternalAttention
-from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import apanet as authors
 from tests.formula import deviation, image, noise
 from tests.graphs import PictureOnly

@@ -10,9 +10,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from deweather.errors import ConfigError, FramesError, UnknownNameError
+from deweather.inference.sizes import padded, padded_forward
 from deweather.models import create_model
 from deweather.models.dcmpnet import DCMPNetDepth
-from deweather.restore.sizes import padded, padded_forward
 from deweather.weights.authors import dcmpnet as authors
 from tests.formula import deviation, image, noise
 from tests.graphs import PictureOnly

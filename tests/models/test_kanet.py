@@ -10,10 +10,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from deweather.errors import ConfigError, FramesError
+from deweather.inference.sizes import padded_forward
 from deweather.models import create_model
 from deweather.models.kanet import QueryAttention, released_crop
 from deweather.nn.transformer import DropPath
-from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import kanet as authors
 from tests.formula import deviation, image, noise
 from tests.graphs import PictureOnly

@@ -14,9 +14,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deweather.errors import ConfigError, FramesError
+from deweather.inference.sizes import padded_forward
 from deweather.models import create_model, psidnet
 from deweather.models.psidnet import CrossView, ResidualPair
-from deweather.restore.sizes import padded_forward
 from deweather.weights.authors import psidnet as authors
 from tests.formula import deviation, image, noise
 from tests.graphs import PictureOnly

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
-from deweather.restore import Restorer
+from deweather.inference import Restorer
 from deweather.weights.authors import from_authors
 from deweather.weights.cards import Card, Data, Origin, write_card
 from deweather.weights.files import load_weights

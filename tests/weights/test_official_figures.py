@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deweather.restore.sizes import padded
+from deweather.inference.sizes import padded
 from deweather.weights import from_authors
 from deweather.weights.authors import manifests
 from tests.formula import deviation, image

@@ -27,7 +27,7 @@ from deweather.image import (
     split_side_by_side,
     write_picture,
 )
-from deweather.restore import Restorer, check_pair
+from deweather.inference import Restorer, check_pair
 
 Array = NDArray[Any]
 

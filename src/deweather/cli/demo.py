@@ -37,8 +37,8 @@ def demo(
     the clear scene the score after is that of the output against the input. Needs the extra `demo`.
     """
     from deweather.cli.demo_scene import demo_scenes
+    from deweather.inference import Restorer
     from deweather.metrics import PSNR_PROTOCOL, psnr
-    from deweather.restore import Restorer
 
     scenes = demo_scenes()
     restorer = Restorer("auto", weights=weights or (), device=device)

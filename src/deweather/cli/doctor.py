@@ -13,7 +13,7 @@ from deweather._version import __version__
 from deweather.cli.console import one_line, say, say_json
 
 if TYPE_CHECKING:
-    from deweather.restore import Restorer
+    from deweather.inference import Restorer
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def doctor(
 
     Exit code 1 if a check fails.
     """
-    from deweather.restore.devices import pick_device
+    from deweather.inference.devices import pick_device
 
     pick_device(device)
     versions, devices = find_versions(), find_devices()
@@ -88,7 +88,7 @@ def find_devices() -> list[str]:
 
 def _check_weights() -> list[Check]:
     """Every bundled file is the one of its card, and each task has its default."""
-    from deweather.restore.restorer import DEFAULTS
+    from deweather.inference.restorer import DEFAULTS
     from deweather.weights import find_weights, list_weights
 
     def checksum(name: str) -> Callable[[], str]:
@@ -103,7 +103,7 @@ def _check_restoring(device: str) -> list[Check]:
     restorers: list[Restorer] = []
 
     def load() -> str:
-        from deweather.restore import Restorer
+        from deweather.inference import Restorer
 
         restorers.append(Restorer("auto", device=device))
         return f"loaded onto {restorers[0].device}"

@@ -51,8 +51,8 @@ def evaluate(
     from deweather.data import PictureSet
     from deweather.errors import ConfigError
     from deweather.image.frames import to_frames
+    from deweather.inference import Restorer
     from deweather.metrics import PSNR_PROTOCOL, psnr
-    from deweather.restore import Restorer
 
     pictures = PictureSet.find(folder, layout, split, cache_bytes=0)  # each is asked for once
     for role in ("degraded", "clean"):

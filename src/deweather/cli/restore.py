@@ -159,7 +159,7 @@ def restore(
     with continuable(len(jobs), overwrite) as ended:
         from deweather.cli.batch import restore_all
         from deweather.cli.report import report
-        from deweather.restore import Restorer
+        from deweather.inference import Restorer
 
         restorer = Restorer(weather.value, weights=weights or (), device=device)
         make_folder(out)

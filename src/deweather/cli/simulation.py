@@ -27,7 +27,7 @@ from deweather.cli.settings import HAZE, RAIN, Range, Settings, Single, Table, b
 from deweather.errors import ConfigError, PictureError
 from deweather.image import OutputFormat, Picture, read_picture, write_picture
 from deweather.image.frames import from_frames, to_frames
-from deweather.restore import check_pair
+from deweather.inference import check_pair
 from deweather.weather import Compose, Operator, Rain, Scene
 from deweather.weather.operator import generators
 from deweather.weather.presets import haze_of

@@ -103,7 +103,7 @@ def train(
     for package in ("lightning", "tensorboard"):
         if find_spec(package) is None:
             raise MissingExtraError(package, "train")
-    from deweather.restore.devices import pick_device
+    from deweather.inference.devices import pick_device
     from deweather.train.run import Machine
     from deweather.train.run import train as run
 

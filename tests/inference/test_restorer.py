@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from deweather.errors import ConfigError, FramesError, PairError, PictureError, UnknownNameError
+from deweather.inference import Restorer, thresholds
+from deweather.inference.haze import dehaze
+from deweather.inference.rain import derain
 from deweather.models import Needs, Network, Restoration
-from deweather.restore import Restorer, harm
-from deweather.restore.haze import dehaze
-from deweather.restore.rain import derain
-from tests.restore.networks import weights_file
+from tests.inference.networks import weights_file
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,8 @@ def restorer(files):
 
 def raise_thresholds(monkeypatch):
     """Let nothing count as weather."""
-    monkeypatch.setattr("deweather.restore.haze.HAZE", (10.0, 20.0))
-    monkeypatch.setattr("deweather.restore.rain.STREAKS", (10.0, 20.0))
+    monkeypatch.setattr("deweather.inference.haze.HAZE", (10.0, 20.0))
+    monkeypatch.setattr("deweather.inference.rain.STREAKS", (10.0, 20.0))
 
 
 def picture(height=40, width=56, seed=0):
@@ -139,7 +139,7 @@ def test_threads_share_a_restorer(restorer):
 
 
 def test_large_pictures_keep_their_detail(files, monkeypatch):
-    monkeypatch.setattr("deweather.restore.haze.WORKING_PIXELS", 2000)
+    monkeypatch.setattr("deweather.inference.haze.WORKING_PIXELS", 2000)
     haze = Restorer("haze", weights=files[1], device="cpu")
     rng = np.random.default_rng(0)
     out = haze.restore(rng.integers(60, 200, (123, 217, 3), dtype=np.uint8))
@@ -147,34 +147,36 @@ def test_large_pictures_keep_their_detail(files, monkeypatch):
     assert np.abs(np.diff(out.astype(int), axis=1)).mean() > 15  # not blurred by the reduction
 
 
-@pytest.mark.parametrize("thresholds", [harm.HAZE, harm.STREAKS])
-def test_the_share_of_a_change_fades_in(thresholds):
-    low, high = thresholds
-    assert harm.fade(low, thresholds) == 0
-    assert harm.fade((low + high) / 2, thresholds) == pytest.approx(0.5)
-    assert harm.fade(high, thresholds) == 1
-    assert harm.rms(torch.tensor([3.0, 4.0])) == pytest.approx(12.5**0.5)
+@pytest.mark.parametrize("limits", [thresholds.HAZE, thresholds.STREAKS])
+def test_the_share_of_a_change_fades_in(limits):
+    low, high = limits
+    assert thresholds.fade(low, limits) == 0
+    assert thresholds.fade((low + high) / 2, limits) == pytest.approx(0.5)
+    assert thresholds.fade(high, limits) == 1
+    assert thresholds.rms(torch.tensor([3.0, 4.0])) == pytest.approx(12.5**0.5)
 
 
-def test_the_broad_part_of_a_change_is_its_local_mean():
+def test_the_low_pass_of_a_change_is_its_local_mean():
     streaks = torch.zeros(1, 2, 3, 96, 96)
     streaks[..., ::8] = 0.1  # one column of eight
-    assert harm.rms(harm.broad(streaks * 0 + 0.2)) == pytest.approx(0.2)
-    assert harm.rms(streaks - harm.broad(streaks)) == pytest.approx(0.1 * (7 / 64) ** 0.5, rel=0.1)
-    assert harm.broad(torch.ones(1, 1, 3, 1, 2)).shape == (1, 1, 3, 1, 2)
+    assert thresholds.rms(thresholds.low_pass(streaks * 0 + 0.2)) == pytest.approx(0.2)
+    assert thresholds.rms(streaks - thresholds.low_pass(streaks)) == pytest.approx(
+        0.1 * (7 / 64) ** 0.5, rel=0.1
+    )
+    assert thresholds.low_pass(torch.ones(1, 1, 3, 1, 2)).shape == (1, 1, 3, 1, 2)
 
 
 def test_only_the_darkening_of_bright_details_counts_as_rain():
     clean = torch.full((1, 1, 3, 96, 128), 0.5)
     rainy = clean.clone()
     rainy[..., ::8] = 0.9
-    blocks = harm.darkened_streaks(rainy, clean)
+    blocks = thresholds.darkened_streaks(rainy, clean)
     assert blocks.shape == (12,)
     assert float(blocks.median()) == pytest.approx(0.35 / 8**0.5, rel=0.05)
-    assert harm.darkened_streaks(clean, clean - 0.2).max() < 1e-6
+    assert thresholds.darkened_streaks(clean, clean - 0.2).max() < 1e-6
     stronger = 0.5 + 1.5 * (rainy - rainy.mean())  # what lifting a veil does
-    assert harm.darkened_streaks(rainy, stronger).max() < 0.03
-    assert harm.darkened_streaks(rainy[..., :5, :3], clean[..., :5, :3]).shape == (1,)
+    assert thresholds.darkened_streaks(rainy, stronger).max() < 0.03
+    assert thresholds.darkened_streaks(rainy[..., :5, :3], clean[..., :5, :3]).shape == (1,)
 
 
 class Sweeps(Network):
@@ -193,7 +195,7 @@ def test_what_fills_a_part_of_the_picture_is_no_rain(share, swept):
     striped = np.full((512, 512, 3), 100, np.uint8)
     striped[:, : int(512 * share) : 7] = 230
     out = striped.copy()
-    assert derain(Sweeps(), [out], torch.device("cpu"), careful=True) == swept
+    assert derain(Sweeps(), [out], torch.device("cpu"), skip_clear=True) == swept
     assert np.array_equal(out, striped) != swept
 
 
@@ -216,17 +218,17 @@ def test_only_grey_that_comes_back_black_counts_as_blackened():
     image = frames.clone()
     image[..., :4] = 0.02
     image[:, :, 2, :, 0] = 0.3  # still blue
-    assert harm.blackened(frames, image) == pytest.approx(0.15)
+    assert thresholds.blackened(frames, image) == pytest.approx(0.15)
 
 
 def test_what_would_turn_black_was_no_haze():
     scene = np.full((100, 800, 3), 100, np.uint8)
     wide = np.full((30, 4000, 3), 100, np.uint8)  # here it is one part of a hundred
     cpu = torch.device("cpu")
-    assert not dehaze(Blackens(), [scene], cpu, careful=True)
+    assert not dehaze(Blackens(), [scene], cpu, skip_clear=True)
     assert (scene == 100).all()
-    for picture, careful in ((scene, False), (wide, True)):
-        assert dehaze(Blackens(), [picture], cpu, careful=careful)
+    for picture, skip_clear in ((scene, False), (wide, True)):
+        assert dehaze(Blackens(), [picture], cpu, skip_clear=skip_clear)
         assert picture.min() < 10
 
 
@@ -258,11 +260,12 @@ def test_bad_choices_are_named(files):
 
 
 @pytest.mark.parametrize(
-    "first", ["deweather.restore_pair", "deweather.Restorer", "import deweather.restore.tiles"]
+    "first", ["deweather.restore_pair", "deweather.Restorer", "import deweather.inference.tiles"]
 )
-def test_restore_can_be_called_whatever_was_imported_first(first):
+def test_restore_is_a_plain_function_whatever_was_imported_first(first):
     code = (
-        f"import deweather; {first}; assert callable(deweather.restore); deweather.restore.Restorer"
+        f"import deweather, inspect; {first}; assert inspect.isfunction(deweather.restore)\n"
+        "assert 'weather' in inspect.signature(deweather.restore).parameters"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deweather.image.frames import from_frames, to_frames
+from deweather.inference.guided import apply_affine, fit_affine
+from deweather.inference.sizes import padded_forward
+from deweather.inference.thresholds import BLACKENED, HAZE, blackened, fade, rms
 from deweather.models import Network
-from deweather.restore.guided import apply_affine, fit_affine
-from deweather.restore.harm import BLACKENED, HAZE, blackened, fade, rms
-from deweather.restore.sizes import padded_forward
 
 Pixels = NDArray[Any]
 
@@ -29,27 +29,27 @@ def dehaze(
     views: Sequence[Pixels],
     device: torch.device,
     *,
-    careful: bool = False,
+    skip_clear: bool = False,
 ) -> bool:
     """Take haze out of the views of one picture or pair, in place.
 
     A large picture is reduced for the network; its answer is carried back by local colour-affine
-    maps, see `deweather.restore.guided`. A small one takes the same way: the maps cannot follow the
+    maps, see `deweather.inference.guided`. A small one takes the same way: the maps cannot follow the
     grid of JPEG blocks, which a network makes visible.
 
     Args:
         network: on `device`, in eval mode.
         views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; they become the result.
         device: where the network runs.
-        careful: leave pictures alone that hardly change or would turn black, see
-            `deweather.restore.harm`.
+        skip_clear: leave pictures alone that hardly change or would turn black, see
+            `deweather.inference.thresholds`.
 
     Returns:
         Whether a pixel changed.
     """
     frames, image = _reduced(network, views, device)
     share = 1.0
-    if careful:
+    if skip_clear:
         share = fade(rms(image - frames), HAZE) * (1 - fade(blackened(frames, image), BLACKENED))
     if share == 0:
         return False
@@ -64,7 +64,7 @@ def dehaze(
 
 
 def size_of_haze(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
-    """Size of the change that `dehaze` would make, to be held against `harm.HAZE`."""
+    """Size of the change that `dehaze` would make, to be held against `thresholds.HAZE`."""
     frames, image = _reduced(network, views, device)
     return rms(image - frames)
 

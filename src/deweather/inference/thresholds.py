@@ -1,4 +1,4 @@
-"""Do no harm: what hardly changes a picture is left out altogether.
+"""Share of a network's change that is made, from the size and the kind of the change: thresholds.
 
 A network that was shown clear pictures still changes them a little. The size of its change tells such
 pictures from those in bad weather, so up to a threshold nothing is changed, from another on
@@ -63,8 +63,8 @@ def blackened(frames: Tensor, image: Tensor) -> float:
     return float(turned.float().mean())
 
 
-def broad(change: Tensor) -> Tensor:
-    """The broad part of a change (B, V, 3, H, W): its mean over a neighbourhood of 33 pixels."""
+def low_pass(change: Tensor) -> Tensor:
+    """Low-pass of a change (B, V, 3, H, W): its mean over a neighbourhood of 33 pixels."""
     height, width = change.shape[-2:]
     side = min(_NEIGHBOURHOOD, height - (height + 1) % 2, width - (width + 1) % 2)
     flat = change.flatten(0, 1)
@@ -86,7 +86,7 @@ def darkened_streaks(frames: Tensor, image: Tensor) -> Tensor:
         smaller than a block is one.
     """
     change = image - frames
-    fine, detail = change - broad(change), frames - broad(frames)
+    fine, detail = change - low_pass(change), frames - low_pass(frames)
     darkening = (fine.clamp_max(0) * (detail > 0)).square().mean(2)
     block = (min(_BLOCK, frames.shape[-2]), min(_BLOCK, frames.shape[-1]))
     return F.avg_pool2d(darkening, block).sqrt().flatten()

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from deweather.image.frames import from_frames, to_frames
+from deweather.inference.sizes import padded_forward
 from deweather.models import Network
-from deweather.restore.sizes import padded_forward
 
 logger = logging.getLogger(__name__)
 

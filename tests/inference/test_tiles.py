@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deweather.inference.sizes import padded, padded_forward, padded_size
+from deweather.inference.tiles import restore_tiled, spans
 from deweather.models import Needs, create_model
-from deweather.restore.sizes import padded, padded_forward, padded_size
-from deweather.restore.tiles import restore_tiled, spans
-from tests.restore.networks import Pointwise, shaken
+from tests.inference.networks import Pointwise, shaken
 
 CPU = torch.device("cpu")
 

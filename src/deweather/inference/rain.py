@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from deweather.image.frames import to_frames
+from deweather.inference.sizes import padded_forward
+from deweather.inference.thresholds import STREAKS, WET, darkened_streaks, fade
+from deweather.inference.tiles import TILE, restore_tiled
 from deweather.models import Network
-from deweather.restore.harm import STREAKS, WET, darkened_streaks, fade
-from deweather.restore.sizes import padded_forward
-from deweather.restore.tiles import TILE, restore_tiled
 
 Pixels = NDArray[Any]
 
@@ -27,7 +27,7 @@ def derain(
     device: torch.device,
     *,
     tile: int | None = None,
-    careful: bool = False,
+    skip_clear: bool = False,
 ) -> bool:
     """Take rain out of the views of one picture or pair, in place.
 
@@ -36,20 +36,20 @@ def derain(
         views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; they become the result.
         device: where the network runs.
         tile: side of the tiles, pixels; None takes the default.
-        careful: leave pictures alone that hardly change, see `deweather.restore.harm`. A large
+        skip_clear: leave pictures alone that hardly change, see `deweather.inference.thresholds`. A large
             picture is judged by pieces spread over it, so a clear one costs little.
 
     Returns:
         Whether a pixel changed.
     """
-    share = fade(size_of_rain(network, views, device), STREAKS) if careful else 1.0
+    share = fade(size_of_rain(network, views, device), STREAKS) if skip_clear else 1.0
     if share == 0:
         return False
     return restore_tiled(network, views, device, tile=tile or TILE, share=share)
 
 
 def size_of_rain(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
-    """Size of the streaks found on pieces spread over the picture, to be held against `harm.STREAKS`."""
+    """Size of the streaks on pieces spread over the picture, to be held against `thresholds.STREAKS`."""
     height, width = views[0].shape[:2]
     blocks = []
     for top in _starts(height):

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from deweather.errors import ConfigError, FramesError, PairError
 from deweather.image.frames import check_frames, from_frames, to_frames
+from deweather.inference.convert import open_canvas
+from deweather.inference.devices import pick_device
+from deweather.inference.haze import dehaze
+from deweather.inference.rain import derain
 from deweather.models import Network
-from deweather.restore.convert import open_canvas
-from deweather.restore.devices import pick_device
-from deweather.restore.haze import dehaze
-from deweather.restore.rain import derain
 from deweather.weights.cards import find_weights
 from deweather.weights.files import load_weights
 
@@ -73,7 +73,7 @@ class Restorer:
             raise ConfigError(f"tile = {tile}; expected at least 64 pixels, or None.")
         self.device = pick_device(device)
         self.tile = tile
-        self.careful = weather == "auto"
+        self.skip_clear = weather == "auto"
         tasks = tuple(DEFAULTS) if weather == "auto" else (weather,)
         chosen: dict[str, Network] = {}
         for item in [weights] if isinstance(weights, str | Path) else weights:
@@ -176,10 +176,10 @@ class Restorer:
         changed = False
         for stage in self.stages:
             if stage.task == "haze":
-                done = dehaze(stage.network, views, self.device, careful=self.careful)
+                done = dehaze(stage.network, views, self.device, skip_clear=self.skip_clear)
             else:
                 done = derain(
-                    stage.network, views, self.device, tile=self.tile, careful=self.careful
+                    stage.network, views, self.device, tile=self.tile, skip_clear=self.skip_clear
                 )
             changed = changed or done
         return changed

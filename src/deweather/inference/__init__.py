@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
-from deweather.restore.restorer import Restorer, Weather, check_pair
+from deweather.inference.restorer import Restorer, Weather, check_pair
 
 __all__ = ["Restorer", "Weather", "check_pair", "restore", "restore_pair"]
 
@@ -43,14 +41,3 @@ def restore_pair(
 ) -> tuple[Any, Any]:
     """Restore a rectified pair with the bundled weights; see `Restorer.restore_pair`."""
     return _shared(weather, str(device)).restore_pair(left, right, out, overwrite=overwrite)
-
-
-class _CallableRoom(ModuleType):
-    """Lets `deweather.restore(picture)` work: importing this room binds its name in the package."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function `restore`."""
-        return restore(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _CallableRoom

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deweather.restore.guided import apply_affine, fit_affine
+from deweather.inference.guided import apply_affine, fit_affine
 
 
 def textured(rng, height, width):
@@ -50,7 +50,7 @@ def test_bands_leave_no_trace(monkeypatch):
     picture = rng.integers(0, 256, (333, 217, 3), dtype=np.uint8)
     whole, banded = picture.copy(), picture.copy()
     apply_affine(maps, whole)
-    monkeypatch.setattr("deweather.restore.guided._BAND", 1)
+    monkeypatch.setattr("deweather.inference.guided._BAND", 1)
     apply_affine(maps, banded)
     assert np.array_equal(whole, banded)
 

@@ -50,6 +50,13 @@ class TrainingError(DeweatherError):
     """A training run cannot go on: it diverged, the disk is full, its checkpoints are damaged."""
 
 
+class Cancelled(DeweatherError):  # noqa: N818 - an answer to a wish of the caller, as in asyncio
+    """The caller asked to stop. No file was written; arrays worked on in place may be half done.
+
+    It is a `DeweatherError`, so whoever catches these must catch this one before them.
+    """
+
+
 class MissingExtraError(DeweatherError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 

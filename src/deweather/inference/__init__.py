@@ -1,43 +1,46 @@
-"""A network and a picture become a restored picture: padding, tiles, guided upsampling, devices."""
+"""Networks and a picture become a restored picture: measure, apply; padding, tiles, devices, hooks.
+
+Names are imported when they are first used: `Progress`, `Hooks` and `Restored` need no torch.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from deweather.inference.restorer import Restorer, Weather, check_pair
+if TYPE_CHECKING:
+    from deweather.inference.api import restore, restore_pair
+    from deweather.inference.hooks import IsCancelled, OnProgress, Progress
+    from deweather.inference.pictures import Restored
+    from deweather.inference.restorer import Restorer, Weather, check_pair
 
-__all__ = ["Restorer", "Weather", "check_pair", "restore", "restore_pair"]
+__all__ = [
+    "IsCancelled",
+    "OnProgress",
+    "Progress",
+    "Restored",
+    "Restorer",
+    "Weather",
+    "check_pair",
+    "restore",
+    "restore_pair",
+]
+
+_HOMES = {
+    "IsCancelled": "hooks",
+    "OnProgress": "hooks",
+    "Progress": "hooks",
+    "Restored": "pictures",
+    "Restorer": "restorer",
+    "Weather": "restorer",
+    "check_pair": "restorer",
+    "restore": "api",
+    "restore_pair": "api",
+}
 
 
-@lru_cache(maxsize=4)
-def _shared(weather: Weather, device: str) -> Restorer:
-    return Restorer(weather, device=device)
-
-
-def restore(
-    source: Any,
-    out: Any = None,
-    *,
-    weather: Weather = "auto",
-    device: str = "auto",
-    overwrite: bool = False,
-) -> Any:
-    """Restore one picture with the bundled weights; see `Restorer.restore`.
-
-    The networks are loaded at the first call and kept.
-    """
-    return _shared(weather, str(device)).restore(source, out, overwrite=overwrite)
-
-
-def restore_pair(
-    left: Any,
-    right: Any,
-    out: Any = None,
-    *,
-    weather: Weather = "auto",
-    device: str = "auto",
-    overwrite: bool = False,
-) -> tuple[Any, Any]:
-    """Restore a rectified pair with the bundled weights; see `Restorer.restore_pair`."""
-    return _shared(weather, str(device)).restore_pair(left, right, out, overwrite=overwrite)
+def __getattr__(name: str) -> Any:
+    """Import a name of this room when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'deweather.inference' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"deweather.inference.{_HOMES[name]}"), name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deweather.errors import ConfigError, FramesError
-from deweather.image import copy_picture, read_picture, write_picture
+from deweather.image import read_picture
+from deweather.inference.pictures import Restored
 
 Pixels = NDArray[Any]
 
@@ -27,7 +27,8 @@ class Canvas:
     Attributes:
         pixels: (H, W, 3), uint8, uint16 or floating in [0, 1]; nobody else's.
         finish: makes the caller's kind of the restored pixels.
-        write: writes them to a file; None where the source was no file.
+        write: writes them to a file, told whether they changed and whether to overwrite; None where
+            the source was no file.
     """
 
     pixels: Pixels
@@ -67,9 +68,7 @@ def _from_file(path: str | PathLike[str]) -> Canvas:
     picture = read_picture(path)
 
     def write(out: str | PathLike[str], changed: bool, overwrite: bool) -> Any:
-        if not changed and Path(out).suffix.lower() == Path(path).suffix.lower():
-            return copy_picture(path, out, overwrite=overwrite)
-        return write_picture(out, picture, picture.pixels, overwrite=overwrite)
+        return Restored(picture, changed).write(out, source=path, overwrite=overwrite)
 
     def finish(restored: Pixels) -> Image.Image:
         eight = restored if restored.dtype == np.uint8 else np.rint(restored / 257).astype(np.uint8)

@@ -9,6 +9,7 @@ applied to the full picture, which keeps every detail that the reduction lost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -73,13 +74,16 @@ def fit_affine(source: Array, target: Array, radius: int = RADIUS, eps: float = 
     return maps
 
 
-def apply_affine(maps: Array, picture: NDArray[Any]) -> bool:
+def apply_affine(
+    maps: Array, picture: NDArray[Any], *, check: Callable[[], None] = lambda: None
+) -> bool:
     """Apply fitted maps, interpolated to the picture's size, band by band and in place.
 
     Args:
         maps: (3, 4, h, w) of `fit_affine`.
         picture: (H, W, 3), uint8, uint16, or floating in [0, 1]; becomes the result, clipped to its
             range.
+        check: called between bands; what it raises ends the work, with the picture half done.
 
     Returns:
         Whether a pixel changed.
@@ -109,7 +113,15 @@ def apply_affine(maps: Array, picture: NDArray[Any]) -> bool:
 
     # Bands share nothing, and numpy and OpenCV let go of the interpreter while they work.
     with ThreadPoolExecutor(max(1, min(cv2.getNumThreads(), 8))) as pool:
-        return any(list(pool.map(work, range(0, height, rows))))
+        bands = [pool.submit(work, top) for top in range(0, height, rows)]
+        try:
+            for band in bands:
+                check()
+                band.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return any(band.result() for band in bands)
 
 
 def _rows_of(coarse: Array, top: int, rows: int, height: int, width: int) -> list[Array]:

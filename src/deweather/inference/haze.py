@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deweather.image.frames import from_frames, to_frames
 from deweather.inference.guided import apply_affine, fit_affine
+from deweather.inference.hooks import NO_HOOKS, Hooks
 from deweather.inference.sizes import padded_forward
 from deweather.inference.thresholds import BLACKENED, HAZE, blackened, fade, rms
 from deweather.models import Network
@@ -30,6 +31,7 @@ def dehaze(
     device: torch.device,
     *,
     skip_clear: bool = False,
+    hooks: Hooks = NO_HOOKS,
 ) -> bool:
     """Take haze out of the views of one picture or pair, in place.
 
@@ -43,23 +45,30 @@ def dehaze(
         device: where the network runs.
         skip_clear: leave pictures alone that hardly change or would turn black, see
             `deweather.inference.thresholds`.
+        hooks: progress and cancel.
 
     Returns:
         Whether a pixel changed.
+
+    Raises:
+        Cancelled: the caller asked for it; the views may be half done.
     """
+    hooks.check()
     frames, image = _reduced(network, views, device)
     share = 1.0
     if skip_clear:
         share = fade(rms(image - frames), HAZE) * (1 - fade(blackened(frames, image), BLACKENED))
     if share == 0:
+        hooks.report("haze", 1, 1)
         return False
     image = torch.lerp(frames, image, share)
     sources = from_frames(frames, np.float32)
     targets = from_frames(image, np.float32)
     changed = [
-        apply_affine(fit_affine(source, target), view)
+        apply_affine(fit_affine(source, target), view, check=hooks.check)
         for view, source, target in zip(views, sources, targets, strict=True)
     ]
+    hooks.report("haze", 1, 1)
     return any(changed)
 
 

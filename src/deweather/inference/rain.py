@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from deweather.image.frames import to_frames
+from deweather.inference.hooks import NO_HOOKS, Hooks
 from deweather.inference.sizes import padded_forward
 from deweather.inference.thresholds import STREAKS, WET, darkened_streaks, fade
 from deweather.inference.tiles import TILE, restore_tiled
@@ -28,6 +29,7 @@ def derain(
     *,
     tile: int | None = None,
     skip_clear: bool = False,
+    hooks: Hooks = NO_HOOKS,
 ) -> bool:
     """Take rain out of the views of one picture or pair, in place.
 
@@ -38,22 +40,30 @@ def derain(
         tile: side of the tiles, pixels; None takes the default.
         skip_clear: leave pictures alone that hardly change, see `deweather.inference.thresholds`. A large
             picture is judged by pieces spread over it, so a clear one costs little.
+        hooks: progress and cancel.
 
     Returns:
         Whether a pixel changed.
+
+    Raises:
+        Cancelled: the caller asked for it; the views may be half done.
     """
-    share = fade(size_of_rain(network, views, device), STREAKS) if skip_clear else 1.0
+    share = fade(size_of_rain(network, views, device, hooks), STREAKS) if skip_clear else 1.0
     if share == 0:
+        hooks.report("rain", 1, 1)
         return False
-    return restore_tiled(network, views, device, tile=tile or TILE, share=share)
+    return restore_tiled(network, views, device, tile=tile or TILE, share=share, hooks=hooks)
 
 
-def size_of_rain(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
+def size_of_rain(
+    network: Network, views: Sequence[Pixels], device: torch.device, hooks: Hooks = NO_HOOKS
+) -> float:
     """Size of the streaks on pieces spread over the picture, to be held against `thresholds.STREAKS`."""
     height, width = views[0].shape[:2]
     blocks = []
     for top in _starts(height):
         for left in _starts(width):
+            hooks.check()
             piece = [v[top : top + _PROBE, left : left + _PROBE] for v in views]
             frames = to_frames(piece).to(device)
             with torch.inference_mode():

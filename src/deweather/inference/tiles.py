@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from deweather.image.frames import from_frames, to_frames
+from deweather.inference.hooks import NO_HOOKS, Hooks
 from deweather.inference.sizes import padded_forward
 from deweather.models import Network
 
@@ -105,12 +106,17 @@ class _Work:
 
     Attributes:
         tile: side of the tiles that fit into memory, as far as known.
+        asked: side of the tiles that were asked for; of these `done` out of `total` are done.
     """
 
     network: Network
     device: torch.device
     share: float
     tile: int
+    hooks: Hooks
+    asked: int
+    done: int = 0
+    total: int = 0
 
 
 def restore_tiled(
@@ -120,6 +126,7 @@ def restore_tiled(
     *,
     tile: int = TILE,
     share: float = 1.0,
+    hooks: Hooks = NO_HOOKS,
 ) -> bool:
     """Restore the views of one picture or pair in place; halves the tiles when memory runs out.
 
@@ -130,14 +137,16 @@ def restore_tiled(
         tile: side of a tile, pixels; the strips of a pair are as wide as the picture and hold as
             many pixels.
         share: how much of the network's change is made, in [0, 1].
+        hooks: progress after each tile, cancel before each.
 
     Returns:
         Whether a pixel changed.
 
     Raises:
+        Cancelled: the caller asked for it; the views are half done.
         MemoryError: not even the smallest tile fits; the views are half done.
     """
-    return _restore(_Work(network, device, share, tile), views, tile)
+    return _restore(_Work(network, device, share, tile, hooks, asked=tile), views, tile)
 
 
 def _restore(work: _Work, views: Sequence[Pixels], tile: int) -> bool:
@@ -154,6 +163,8 @@ def _restore(work: _Work, views: Sequence[Pixels], tile: int) -> bool:
         rows = height + needs.multiple
     changed = False
     bands = spans(height, rows, overlap, needs.multiple)
+    if tile == work.asked:
+        work.total = len(bands) * len(columns)
     pending = [np.zeros((0, width, 3), np.float32) for _ in views]
     shown = [view[:0] for view in views]
     for i, band in enumerate(bands):
@@ -196,6 +207,9 @@ def _restore_band(
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
         inner = slice(column.first - column.start, column.last - column.start)
         restored = _restore_tile(work, [v[:, column.start : column.stop] for v in shown], tile)
+        if tile == work.asked:
+            work.done += 1
+            work.hooks.report("rain", work.done, work.total)
         parts = [view[rows, inner] * weight for view in restored]
         for part, before in zip(parts, pending, strict=True):
             part[:, : before.shape[1]] += before
@@ -206,6 +220,7 @@ def _restore_band(
 
 def _restore_tile(work: _Work, cut: list[Pixels], tile: int) -> list[NDArray[np.float32]]:
     """Restore one tile; where memory runs out, in smaller ones, and all tiles from then on."""
+    work.hooks.check()
     frames = to_frames(cut)
     if tile <= work.tile:
         try:

@@ -88,7 +88,7 @@ def find_devices() -> list[str]:
 
 def _check_weights() -> list[Check]:
     """Every bundled file is the one of its card, and each task has its default."""
-    from deweather.inference.restorer import DEFAULTS
+    from deweather.inference.networks import DEFAULTS
     from deweather.weights import find_weights, list_weights
 
     def checksum(name: str) -> Callable[[], str]:

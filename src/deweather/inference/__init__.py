@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deweather.inference.api import restore, restore_pair
     from deweather.inference.hooks import IsCancelled, OnProgress, Progress
+    from deweather.inference.networks import Weather
     from deweather.inference.pictures import Restored
-    from deweather.inference.restorer import Restorer, Weather, check_pair
+    from deweather.inference.restorer import Restorer, check_pair
 
 __all__ = [
     "IsCancelled",
@@ -32,7 +33,7 @@ _HOMES = {
     "Progress": "hooks",
     "Restored": "pictures",
     "Restorer": "restorer",
-    "Weather": "restorer",
+    "Weather": "networks",
     "check_pair": "restorer",
     "restore": "api",
     "restore_pair": "api",

@@ -1,92 +1,165 @@
-"""Taking haze out of a picture of any size at bounded cost."""
+"""A hazy picture -> how its colours are to be mapped, and the picture with that map applied."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from deweather.image.frames import from_frames, to_frames
-from deweather.inference.guided import apply_affine, fit_affine
+from deweather.image.frames import to_frames
+from deweather.inference.filters import reduce_area
+from deweather.inference.guided import (
+    apply_affine,
+    apply_affine_images,
+    fit_affine,
+    toward_identity,
+)
 from deweather.inference.hooks import NO_HOOKS, Hooks
-from deweather.inference.sizes import padded_forward
+from deweather.inference.stage import Pixels, Stage
 from deweather.inference.thresholds import BLACKENED, HAZE, blackened, fade, rms
-from deweather.models import Network
-
-Pixels = NDArray[Any]
 
 WORKING_PIXELS = 250_000
 """Pixels of the reduced picture: the network sees the whole scene, at a scale that it was trained on.
 At 100,000 simulated haze comes off a little better, but skies of real photographs turn black."""
 
 
-def dehaze(
-    network: Network,
-    views: Sequence[Pixels],
-    device: torch.device,
-    *,
-    skip_clear: bool = False,
-    hooks: Hooks = NO_HOOKS,
-) -> bool:
-    """Take haze out of the views of one picture or pair, in place.
+@dataclass(frozen=True)
+class HazeDecision:
+    """What is to be done about haze.
+
+    Attributes:
+        share: how much of the change is made: 0 none, 1 all that the network sees, more is beyond it.
+        change: root mean square of the network's change, sRGB units.
+        blackened: share of the pixels that it would turn from grey to black.
+        size: height and width of the picture, pixels.
+        maps: (V, 3, 4, h, w), float32, on the device of the network: the affine map of colour around
+            each pixel of the reduced picture, see `deweather.inference.guided`, for a share of 1. They
+            lie on the picture as a whole, so they can be applied to another frame of the scene, of
+            any size. None where the share is 0.
+    """
+
+    share: float
+    change: float
+    blackened: float
+    size: tuple[int, int]
+    maps: Tensor | None = field(default=None, compare=False, repr=False)
+
+    @staticmethod
+    def mean(decisions: Sequence[HazeDecision], weights: Sequence[float]) -> HazeDecision:
+        """The decision whose change of a picture is the weighted mean of the changes of several.
+
+        Args:
+            decisions: on frames of one size.
+            weights: one each, at least 0; they need not add up to 1.
+        """
+        parts = [w / sum(weights) for w in weights]
+        share = sum(p * d.share for p, d in zip(parts, decisions, strict=True))
+        maps: Tensor | None = None
+        for part, decision in zip(parts, decisions, strict=True):
+            if decision.maps is not None and share > 0:
+                term = decision.maps * (part * decision.share / share)
+                maps = term if maps is None else maps + term
+        return HazeDecision(
+            share,
+            sum(p * d.change for p, d in zip(parts, decisions, strict=True)),
+            sum(p * d.blackened for p, d in zip(parts, decisions, strict=True)),
+            decisions[-1].size,
+            maps,
+        )
+
+
+class HazeStage(Stage[HazeDecision]):
+    """Takes haze out of pictures of any size at bounded cost.
 
     A large picture is reduced for the network; its answer is carried back by local colour-affine
     maps, see `deweather.inference.guided`. A small one takes the same way: the maps cannot follow the
     grid of JPEG blocks, which a network makes visible.
-
-    Args:
-        network: on `device`, in eval mode.
-        views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; they become the result.
-        device: where the network runs.
-        skip_clear: leave pictures alone that hardly change or would turn black, see
-            `deweather.inference.thresholds`.
-        hooks: progress and cancel.
-
-    Returns:
-        Whether a pixel changed.
-
-    Raises:
-        Cancelled: the caller asked for it; the views may be half done.
     """
-    hooks.check()
-    frames, image = _reduced(network, views, device)
-    share = 1.0
-    if skip_clear:
-        share = fade(rms(image - frames), HAZE) * (1 - fade(blackened(frames, image), BLACKENED))
-    if share == 0:
-        hooks.report("haze", 1, 1)
-        return False
-    image = torch.lerp(frames, image, share)
-    sources = from_frames(frames, np.float32)
-    targets = from_frames(image, np.float32)
-    changed = [
-        apply_affine(fit_affine(source, target), view, check=hooks.check)
-        for view, source, target in zip(views, sources, targets, strict=True)
-    ]
-    hooks.report("haze", 1, 1)
-    return any(changed)
+
+    task: ClassVar[str] = "haze"
+
+    def measure(self, views: Sequence[Pixels], hooks: Hooks = NO_HOOKS) -> HazeDecision:
+        """Let the network see the reduced views, and fit the maps to its answer."""
+        height, width = views[0].shape[:2]
+        h, w = reduced_size(height, width)
+        small = list(views)
+        if (h, w) != (height, width):
+            small = [cv2.resize(v, (w, h), interpolation=cv2.INTER_AREA) for v in views]
+        return self._decide(to_frames(small), (height, width), hooks)[0]
+
+    def apply(
+        self, views: Sequence[Pixels], decision: HazeDecision, hooks: Hooks = NO_HOOKS
+    ) -> bool:
+        """Map the colours of the views in place, band by band."""
+        changed = False
+        if decision.maps is not None and decision.share > 0:
+            maps = toward_identity(decision.maps, decision.share).cpu().numpy()
+            changed = apply_affine(maps, views, lambda done, total: _tell(hooks, done, total))
+        else:
+            hooks.report(self.task, 1, 1)
+        return changed
+
+    def measure_images(self, images: Tensor, hooks: Hooks = NO_HOOKS) -> list[HazeDecision]:
+        """`measure` for each sample of a batch."""
+        height, width = images.shape[-2:]
+        given = images.to(self.forward.device)
+        reduced = reduce_area(given, *reduced_size(height, width))
+        return self._decide(reduced, (height, width), hooks)
+
+    def apply_images(
+        self, images: Tensor, decisions: Sequence[HazeDecision], hooks: Hooks = NO_HOOKS
+    ) -> Tensor:
+        """`apply` for each sample of a batch."""
+        out = images.to(self.forward.device, copy=True)
+        hooks.check()
+        found = [i for i, d in enumerate(decisions) if d.maps is not None and d.share > 0]
+        if found:
+            maps = [(d.maps, d.share) for d in decisions if d.maps is not None and d.share > 0]
+            blended = torch.cat([toward_identity(m, share) for m, share in maps]).to(out.device)
+            views = out[found]
+            out[found] = apply_affine_images(blended, views.flatten(0, 1)).view(views.shape)
+        return out
+
+    def _decide(self, images: Tensor, size: tuple[int, int], hooks: Hooks) -> list[HazeDecision]:
+        """Decisions of reduced images (B, V, 3, h, w) of pictures of this height and width."""
+        restored = self.forward(images, hooks).clamp(0, 1)
+        images = images.to(restored.device)
+        changes = rms(restored - images).tolist()
+        black = blackened(images, restored).tolist()
+        shares = [self.strength] * len(changes)
+        if self.skip_clear:
+            shares = [
+                self.strength * fade(c, HAZE) * (1 - fade(b, BLACKENED))
+                for c, b in zip(changes, black, strict=True)
+            ]
+        found = [i for i, share in enumerate(shares) if share > 0]
+        maps: dict[int, Tensor] = {}
+        if found:
+            pairs = (images[found].flatten(0, 1), restored[found].flatten(0, 1))
+            fitted = fit_affine(*pairs)
+            fitted = fitted.view(len(found), -1, *fitted.shape[1:])
+            # Copies, for a part of a tensor is pickled with all of it.
+            maps = dict(
+                zip(found, (f.clone() if len(found) > 1 else f for f in fitted), strict=True)
+            )
+        return [
+            HazeDecision(share, change, dark, size, maps.get(i))
+            for i, (share, change, dark) in enumerate(zip(shares, changes, black, strict=True))
+        ]
 
 
-def size_of_haze(network: Network, views: Sequence[Pixels], device: torch.device) -> float:
-    """Size of the change that `dehaze` would make, to be held against `thresholds.HAZE`."""
-    frames, image = _reduced(network, views, device)
-    return rms(image - frames)
-
-
-def _reduced(
-    network: Network, views: Sequence[Pixels], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The reduced picture or pair and what the network makes of it, (1, V, 3, h, w)."""
-    height, width = views[0].shape[:2]
+def reduced_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of what the network is shown of a picture."""
     scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = [cv2.resize(v, size, interpolation=cv2.INTER_AREA) if scale < 1 else v for v in views]
-    frames = to_frames(small).to(device)
-    with torch.inference_mode():
-        image = padded_forward(network, frames).float().clamp(0, 1)
-    return frames, image
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _tell(hooks: Hooks, done: int, total: int) -> None:
+    if done:
+        hooks.report("haze", done, total)
+    if done < total:
+        hooks.check()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -14,34 +14,25 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from deweather.errors import ConfigError, FramesError, PairError
+from deweather.errors import ConfigError, PairError
 from deweather.image import Picture, split_side_by_side
-from deweather.image.frames import check_frames, from_frames, to_frames
 from deweather.inference.convert import open_canvas
 from deweather.inference.devices import pick_device
-from deweather.inference.haze import dehaze
+from deweather.inference.forward import Forward, Precision
+from deweather.inference.haze import HazeStage
 from deweather.inference.hooks import Hooks, IsCancelled, OnProgress
+from deweather.inference.networks import Weather, choose_networks
 from deweather.inference.pictures import Restored
-from deweather.inference.rain import derain
+from deweather.inference.rain import RainStage
+from deweather.inference.tensors import as_images
 from deweather.models import Network
-from deweather.weights.cards import find_weights
-from deweather.weights.files import load_weights
 
-Weather = Literal["auto", "haze", "rain"]
 Pixels = NDArray[Any]
-Source = TypeVar("Source", "str | PathLike[str]", Image.Image, NDArray[Any], Tensor)
+Name = str | PathLike[str]
+Kind = TypeVar("Kind", Image.Image, NDArray[Any], Tensor)
 
-DEFAULTS = {"rain": "stereoirr-small.rain", "haze": "stereoirr-small.haze"}
-"""Bundled weights of each task, in the order in which `auto` runs them: the light met the haze first
-and the rain last, so the rain comes off first."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One network and what it removes."""
-
-    task: str
-    network: Network
+STRONGEST = 1.5
+"""Largest strength: beyond it colours break."""
 
 
 class Restorer:
@@ -49,13 +40,19 @@ class Restorer:
 
     Args:
         weather: "auto" takes off rain, then haze, and leaves pictures alone that hardly change by
-            that; "haze" or "rain" does one of the two in any case.
+            that; "haze", "rain" or "rain,haze" (both) does it in any case.
         weights: bundled names or files to use instead of the bundled ones of their task.
+        networks: networks in hand instead: one, or by "haze" and "rain". They are moved to the
+            device and put into eval mode.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps", or a torch device.
         tile: side of the tiles for rain, in pixels; None takes a default.
+        strength: how much of what is found is taken out, from 0 (nothing) to 1.5; 1 is all of it.
+        precision: "float32"; "bfloat16", for networks that are sound in it; or "auto", which is
+            bfloat16 on CUDA where it is sound, else float32.
 
     Raises:
-        ConfigError: no such weather or device, or weights for another weather.
+        ConfigError: no such weather, device, strength or precision, or weights or networks for
+            another weather.
         UnknownNameError: no such weights.
         WeightsError: a weights file that cannot be used.
     """
@@ -65,40 +62,65 @@ class Restorer:
         weather: Weather = "auto",
         *,
         weights: str | Path | Sequence[str | Path] = (),
+        networks: Network | Mapping[str, Network] | None = None,
         device: str | torch.device | None = "auto",
         tile: int | None = None,
+        strength: float = 1.0,
+        precision: Precision = "auto",
     ) -> None:
-        """Load the networks onto the device."""
-        if weather not in get_args(Weather):
-            valid = ", ".join(get_args(Weather))
-            raise ConfigError(f"weather {weather!r}; expected one of {valid}.")
         if tile is not None and tile < 64:
             raise ConfigError(f"tile = {tile}; expected at least 64 pixels, or None.")
+        if not (math.isfinite(strength) and 0 <= strength <= STRONGEST):
+            raise ConfigError(f"strength = {strength}; expected 0 to {STRONGEST}, 1 is all of it.")
         self.device = pick_device(device)
-        self.tile = tile
-        self.skip_clear = weather == "auto"
-        tasks = tuple(DEFAULTS) if weather == "auto" else (weather,)
-        chosen: dict[str, Network] = {}
-        for item in [weights] if isinstance(weights, str | Path) else weights:
-            network, header = load_weights(find_weights(item))
-            if header.task not in tasks:
-                raise ConfigError(
-                    f"weights {str(item)!r} are for {header.task}, not for {weather}."
+        skip_clear = weather == "auto"
+        self.stages: list[RainStage | HazeStage] = []
+        for task, network in choose_networks(weather, weights, networks).items():
+            forward = Forward(network, self.device, precision=precision)
+            if task == "rain":
+                self.stages.append(
+                    RainStage(forward, skip_clear=skip_clear, strength=strength, tile=tile)
                 )
-            if header.task in chosen:
-                raise ConfigError(
-                    f"weights {str(item)!r}: others for {header.task} were given, too."
-                )
-            chosen[header.task] = network
-        self.stages = [
-            Stage(t, (chosen.get(t) or load_weights(find_weights(DEFAULTS[t]))[0]).to(self.device))
-            for t in tasks
-        ]
+            else:
+                self.stages.append(HazeStage(forward, skip_clear=skip_clear, strength=strength))
+
+    @overload
+    def restore(
+        self,
+        source: Name,
+        out: Name,
+        *,
+        overwrite: bool = ...,
+        progress: OnProgress | None = ...,
+        cancelled: IsCancelled | None = ...,
+    ) -> Path: ...
+
+    @overload
+    def restore(
+        self,
+        source: Name,
+        out: None = ...,
+        *,
+        overwrite: bool = ...,
+        progress: OnProgress | None = ...,
+        cancelled: IsCancelled | None = ...,
+    ) -> Image.Image: ...
+
+    @overload
+    def restore(
+        self,
+        source: Kind,
+        out: None = ...,
+        *,
+        overwrite: bool = ...,
+        progress: OnProgress | None = ...,
+        cancelled: IsCancelled | None = ...,
+    ) -> Kind: ...
 
     def restore(
         self,
-        source: Source,
-        out: str | PathLike[str] | None = None,
+        source: Any,
+        out: Name | None = None,
         *,
         overwrite: bool = False,
         progress: OnProgress | None = None,
@@ -117,25 +139,62 @@ class Restorer:
 
         Returns:
             For a path: the path written, or a PIL image if there is no `out`. Else a new PIL image,
-            array or tensor like the one given.
+            array or tensor like the one given, a tensor on the same device.
 
         Raises:
             PictureError: the file cannot be read or written.
             FramesError: an array or tensor of another shape, dtype or range.
+            ConfigError: an `out` for something that is no path.
             Cancelled: as asked for; no file was written, and what was given is untouched.
         """
         hooks = Hooks(progress, cancelled)
         if isinstance(source, Tensor):
-            return self._restore_tensor(source, hooks)
+            return self._restore_images(as_images(source), hooks).reshape(source.shape)
         canvas = open_canvas(source)
         changed = self._restore([canvas.pixels], hooks)
         return canvas.close(out, changed=changed, overwrite=overwrite)
 
+    @overload
     def restore_pair(
         self,
-        left: Source,
-        right: Source,
-        out: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
+        left: Name,
+        right: Name,
+        out: tuple[Name, Name],
+        *,
+        overwrite: bool = ...,
+        progress: OnProgress | None = ...,
+        cancelled: IsCancelled | None = ...,
+    ) -> tuple[Path, Path]: ...
+
+    @overload
+    def restore_pair(
+        self,
+        left: Name,
+        right: Name,
+        out: None = ...,
+        *,
+        overwrite: bool = ...,
+        progress: OnProgress | None = ...,
+        cancelled: IsCancelled | None = ...,
+    ) -> tuple[Image.Image, Image.Image]: ...
+
+    @overload
+    def restore_pair(
+        self,
+        left: Kind,
+        right: Kind,
+        out: None = ...,
+        *,
+        overwrite: bool = ...,
+        progress: OnProgress | None = ...,
+        cancelled: IsCancelled | None = ...,
+    ) -> tuple[Kind, Kind]: ...
+
+    def restore_pair(
+        self,
+        left: Any,
+        right: Any,
+        out: tuple[Name, Name] | None = None,
         *,
         overwrite: bool = False,
         progress: OnProgress | None = None,
@@ -145,16 +204,15 @@ class Restorer:
 
         Raises:
             PairError: the views differ in size or depth.
-            PictureError, FramesError, Cancelled: as `restore`.
+            PictureError, FramesError, ConfigError, Cancelled: as `restore`.
         """
         hooks = Hooks(progress, cancelled)
         if isinstance(left, Tensor) and isinstance(right, Tensor):
             if left.shape != right.shape:
                 raise PairError(f"left is {tuple(left.shape)}, right {tuple(right.shape)}.")
-            batch = left.ndim == 4
-            pair = torch.stack([left, right], dim=1 if batch else 0)
-            done = self._restore_tensor(pair if batch else pair[None], hooks)
-            return (done[:, 0], done[:, 1]) if batch else (done[0, 0], done[0, 1])
+            pair = as_images(torch.cat([as_images(left), as_images(right)], dim=1))
+            done = self._restore_images(pair, hooks)
+            return done[:, 0].reshape(left.shape), done[:, 1].reshape(right.shape)
         canvases = [open_canvas(left), open_canvas(right)]
         check_pair(canvases[0].pixels, canvases[1].pixels)
         changed = self._restore([c.pixels for c in canvases], hooks)
@@ -245,41 +303,27 @@ class Restorer:
         """
         return self._restore(views, Hooks(progress, cancelled))
 
+    @torch.no_grad()
     def _restore(self, views: Sequence[Pixels], hooks: Hooks) -> bool:
-        changed = False
-        for stage in self.stages:
-            if stage.task == "haze":
-                done = dehaze(
-                    stage.network, views, self.device, skip_clear=self.skip_clear, hooks=hooks
-                )
-            else:
-                done = derain(
-                    stage.network,
-                    views,
-                    self.device,
-                    tile=self.tile,
-                    skip_clear=self.skip_clear,
-                    hooks=hooks,
-                )
-            changed = changed or done
+        changed = [stage.restore(views, hooks) for stage in self.stages]
         hooks.check()  # the last moment before something is written
-        return changed
+        return any(changed)
 
-    def _restore_tensor(self, frames: Tensor, hooks: Hooks) -> Tensor:
-        shape = frames.shape
-        if frames.ndim not in (3, 4, 5) or 0 in shape or shape[-3] != 3:
-            raise FramesError(
-                f"source has shape {tuple(shape)}; expected (3, H, W), (B, 3, H, W) or "
-                "(B, V, 3, H, W), none of them 0."
-            )
-        five = frames.reshape(-1, 1, *shape[-3:]) if frames.ndim in (3, 4) else frames
-        check_frames(five, views={1, 2}, name="source")
-        out = []
-        for sample in five:
-            views = from_frames(sample[None], np.float32)
-            self._restore(views, hooks)
-            out.append(to_frames(views))
-        return torch.cat(out).reshape(shape).to(frames)
+    @torch.no_grad()
+    def _restore_images(self, images: Tensor, hooks: Hooks) -> Tensor:
+        """New images of the same shape, dtype and device, worked on in batches that fit."""
+        out = torch.empty_like(images)
+        size = (images.shape[-2], images.shape[-1])
+        count = min(stage.forward.batch_size(*size) for stage in self.stages)
+        for start in range(0, len(images), count):
+            batch = images[start : start + count].to(self.device, torch.float32).clamp(0, 1)
+            for stage in self.stages:
+                hooks.check()
+                batch = stage.restore_images(batch, hooks)
+                hooks.report(stage.task, start + len(batch), len(images))
+            out[start : start + count] = batch
+        hooks.check()
+        return out
 
 
 def check_pair(left: Pixels, right: Pixels) -> None:

@@ -47,20 +47,20 @@ def fade(size: float, thresholds: tuple[float, float]) -> float:
     return x * x * (3 - 2 * x)
 
 
-def rms(change: Tensor) -> float:
-    """Root mean square of a change of any shape."""
-    return float(change.square().mean().sqrt())
+def rms(change: Tensor) -> Tensor:
+    """Root mean square of the change of each sample, (B, ...) -> (B,)."""
+    return change.square().flatten(1).mean(1).sqrt()
 
 
-def blackened(frames: Tensor, image: Tensor) -> float:
-    """Share of the pixels that were grey or brighter and came back black.
+def blackened(images: Tensor, restored: Tensor) -> Tensor:
+    """Share of the pixels of each sample that were grey or brighter and came back black, (B,).
 
     Args:
-        frames: (B, V, 3, H, W), sRGB, what a haze network was given.
-        image: the same shape, what it gave back.
+        images: (B, V, 3, H, W), sRGB, what a haze network was given.
+        restored: the same shape, what it gave back.
     """
-    turned = (frames.amax(2) > _GREY) & (image.amax(2) < _BLACK)
-    return float(turned.float().mean())
+    turned = (images.amax(2) > _GREY) & (restored.amax(2) < _BLACK)
+    return turned.flatten(1).float().mean(1)
 
 
 def low_pass(change: Tensor) -> Tensor:
@@ -74,19 +74,19 @@ def low_pass(change: Tensor) -> Tensor:
     return flat.view(change.shape)
 
 
-def darkened_streaks(frames: Tensor, image: Tensor) -> Tensor:
+def darkened_streaks(images: Tensor, restored: Tensor) -> Tensor:
     """Root mean square, in blocks of 32 pixels, of how far bright details were darkened.
 
     Args:
-        frames: (B, V, 3, H, W), what a rain network was given.
-        image: the same shape, what it gave back.
+        images: (B, V, 3, H, W), what a rain network was given.
+        restored: the same shape, what it gave back.
 
     Returns:
-        One value a block, (N,). What is left over at the right and the bottom has no part; a picture
-        smaller than a block is one.
+        One value a block, (B, blocks of all views). What is left over at the right and the bottom has
+        no part; a picture smaller than a block is one.
     """
-    change = image - frames
-    fine, detail = change - low_pass(change), frames - low_pass(frames)
+    change = restored - images
+    fine, detail = change - low_pass(change), images - low_pass(images)
     darkening = (fine.clamp_max(0) * (detail > 0)).square().mean(2)
-    block = (min(_BLOCK, frames.shape[-2]), min(_BLOCK, frames.shape[-1]))
-    return F.avg_pool2d(darkening, block).sqrt().flatten()
+    block = (min(_BLOCK, images.shape[-2]), min(_BLOCK, images.shape[-1]))
+    return F.avg_pool2d(darkening, block).sqrt().flatten(1)

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from deweather.image.frames import from_frames, to_frames
+from deweather.inference.forward import Forward, free_memory, out_of_memory
 from deweather.inference.hooks import NO_HOOKS, Hooks
-from deweather.inference.sizes import padded_forward
-from deweather.models import Network
+from deweather.models import Needs
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,9 @@ Pixels = NDArray[Any]
 TILE = 768
 """Side of a tile in pixels, overlap included; strips of a pair hold as many pixels."""
 
-_SMALLEST = 128
+SMALLEST = 128
+"""Side below which tiles are not cut, pixels."""
+
 _FADE = 32  # pixels over which neighbours are blended
 
 
@@ -100,6 +103,29 @@ def _raised_cosine(length: int) -> NDArray[np.float64]:
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(x, 0, 1))
 
 
+def layout(
+    needs: Needs, views: int, height: int, width: int, tile: int
+) -> tuple[list[Span], list[Span]]:
+    """Rows and columns of the tiles of a picture or pair.
+
+    Args:
+        needs: of the network; one that must see whole pictures gets one tile.
+        views: number of them; the strips of a pair whose rows are compared are as wide as the picture
+            and hold as many pixels as a tile.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        tile: side of a tile, pixels.
+    """
+    if needs.tile_overlap is None:
+        return [Span.of(0, np.ones(height))], [Span.of(0, np.ones(width))]
+    overlap = min(needs.tile_overlap, 3 * tile // 4)
+    rows, columns = tile, spans(width, tile, overlap, needs.multiple)
+    if views == 2 and needs.whole_rows:
+        columns = [Span.of(0, np.ones(width))]
+        rows = max(tile * tile // width, 2 * overlap, needs.multiple)
+    return spans(height, rows, overlap, needs.multiple), columns
+
+
 @dataclass
 class _Work:
     """What all tiles of one picture share.
@@ -109,8 +135,7 @@ class _Work:
         asked: side of the tiles that were asked for; of these `done` out of `total` are done.
     """
 
-    network: Network
-    device: torch.device
+    forward: Forward
     share: float
     tile: int
     hooks: Hooks
@@ -120,9 +145,8 @@ class _Work:
 
 
 def restore_tiled(
-    network: Network,
+    forward: Forward,
     views: Sequence[Pixels],
-    device: torch.device,
     *,
     tile: int = TILE,
     share: float = 1.0,
@@ -131,13 +155,11 @@ def restore_tiled(
     """Restore the views of one picture or pair in place; halves the tiles when memory runs out.
 
     Args:
-        network: on `device`, in eval mode. One that must see whole pictures gets one tile.
+        forward: the network; as many tiles of a row as it takes at once are worked on together.
         views: one or two arrays (H, W, 3), uint8, uint16 or floating in [0, 1]; they become the result.
-        device: where the tiles are worked on.
-        tile: side of a tile, pixels; the strips of a pair are as wide as the picture and hold as
-            many pixels.
-        share: how much of the network's change is made, in [0, 1].
-        hooks: progress after each tile, cancel before each.
+        tile: side of a tile, pixels, see `layout`.
+        share: how much of the network's change is made, 1 is all of it.
+        hooks: progress after each tile, cancel before each, or each group that is worked on together.
 
     Returns:
         Whether a pixel changed.
@@ -146,25 +168,16 @@ def restore_tiled(
         Cancelled: the caller asked for it; the views are half done.
         MemoryError: not even the smallest tile fits; the views are half done.
     """
-    return _restore(_Work(network, device, share, tile, hooks, asked=tile), views, tile)
+    return _restore(_Work(forward, share, tile, hooks, asked=tile), views, tile)
 
 
 def _restore(work: _Work, views: Sequence[Pixels], tile: int) -> bool:
     """Restore views in place with tiles of this size."""
-    needs = work.network.needs
     height, width = views[0].shape[:2]
-    overlap = min(needs.tile_overlap or 0, 3 * tile // 4)
-    rows = tile
-    columns = spans(width, tile, overlap, needs.multiple)
-    if needs.tile_overlap is None or (len(views) == 2 and needs.whole_rows):
-        columns = [Span.of(0, np.ones(width))]
-        rows = max(tile * tile // width, 2 * overlap, needs.multiple)
-    if needs.tile_overlap is None:
-        rows = height + needs.multiple
-    changed = False
-    bands = spans(height, rows, overlap, needs.multiple)
+    bands, columns = layout(work.forward.network.needs, len(views), height, width, tile)
     if tile == work.asked:
         work.total = len(bands) * len(columns)
+    changed = False
     pending = [np.zeros((0, width, 3), np.float32) for _ in views]
     shown = [view[:0] for view in views]
     for i, band in enumerate(bands):
@@ -179,7 +192,7 @@ def _restore(work: _Work, views: Sequence[Pixels], tile: int) -> bool:
             for view, part, above, below in zip(views, parts, pending, kept, strict=True):
                 part[: len(above)] += above[:, left:right]
                 target = view[band.first : band.first + done, left:right]
-                changed = _store(target, part[:done]) or changed
+                changed = store(target, part[:done]) or changed
                 below[:, left:right] = part[done:]
         pending = kept
     return changed
@@ -203,13 +216,9 @@ def _restore_band(
     """
     rows = slice(band.first - band.start, band.last - band.start)
     pending = [np.zeros((band.last - band.first, 0, 3), np.float32) for _ in shown]
-    for j, column in enumerate(columns):
+    for j, (column, restored) in enumerate(_restore_columns(work, shown, columns, tile)):
         weight = (band.weight[:, None] * column.weight[None, :])[..., None]
         inner = slice(column.first - column.start, column.last - column.start)
-        restored = _restore_tile(work, [v[:, column.start : column.stop] for v in shown], tile)
-        if tile == work.asked:
-            work.done += 1
-            work.hooks.report("rain", work.done, work.total)
         parts = [view[rows, inner] * weight for view in restored]
         for part, before in zip(parts, pending, strict=True):
             part[:, : before.shape[1]] += before
@@ -218,42 +227,58 @@ def _restore_band(
         pending = [part[:, done:].copy() for part in parts]
 
 
-def _restore_tile(work: _Work, cut: list[Pixels], tile: int) -> list[NDArray[np.float32]]:
-    """Restore one tile; where memory runs out, in smaller ones, and all tiles from then on."""
-    work.hooks.check()
-    frames = to_frames(cut)
+def _restore_columns(
+    work: _Work, shown: Sequence[Pixels], columns: Sequence[Span], tile: int
+) -> Iterator[tuple[Span, list[NDArray[np.float32]]]]:
+    """Each tile of a row and what the network makes of its views; equal tiles go in groups."""
+    at = 0
+    while at < len(columns):
+        width = columns[at].stop - columns[at].start
+        most = work.forward.batch_size(len(shown[0]), width)
+        group = [c for c in columns[at : at + most] if c.stop - c.start == width]
+        cuts = torch.cat([to_frames([v[:, c.start : c.stop] for v in shown]) for c in group])
+        for column, restored in zip(group, _restore_tiles(work, cuts, tile), strict=True):
+            if tile == work.asked:
+                work.done += 1
+                work.hooks.report("rain", work.done, work.total)
+            yield column, restored
+        at += len(group)
+
+
+def _restore_tiles(work: _Work, cuts: Tensor, tile: int) -> list[list[NDArray[np.float32]]]:
+    """The restored views of tiles (n, V, 3, h, w); where memory runs out, in smaller tiles."""
     if tile <= work.tile:
         try:
-            given = frames.to(work.device)
-            with torch.inference_mode():
-                image = padded_forward(work.network, given).float()
-                return from_frames(torch.lerp(given, image, work.share), np.float32)
+            image = work.forward(cuts, work.hooks)
+            mixed = torch.lerp(cuts.to(image.device), image, work.share)
+            return [from_frames(one[None], np.float32) for one in mixed]
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
-            if tile // 2 < _SMALLEST:
-                raise MemoryError(
-                    f"a tile of {tile} pixels does not fit in the memory of {work.device}; free "
-                    "some, or use the device 'cpu'."
-                ) from error
+            if tile // 2 < SMALLEST:
+                raise too_large(tile, work.forward.device) from error
         work.tile = tile // 2
         logger.warning(
-            "out of memory on %s; going on with tiles of %d pixels", work.device, work.tile
+            "out of memory on %s; going on with tiles of %d pixels", work.forward.device, work.tile
         )
-        if work.device.type == "cuda":
-            torch.cuda.empty_cache()
-    smaller = from_frames(frames, np.float32)
-    _restore(work, smaller, tile // 2)
-    return smaller
+        free_memory(work.forward.device)
+    restored = []
+    for cut in cuts:
+        smaller = from_frames(cut[None], np.float32)
+        _restore(work, smaller, tile // 2)
+        restored.append(smaller)
+    return restored
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "allocate memory" in str(error) or "not enough memory" in str(error)
+def too_large(tile: int, device: torch.device) -> MemoryError:
+    """The error for tiles that cannot be made any smaller."""
+    return MemoryError(
+        f"a tile of {tile} pixels does not fit in the memory of {device}; free some, or use the "
+        "device 'cpu'."
+    )
 
 
-def _store(target: Pixels, values: NDArray[np.float32]) -> bool:
+def store(target: Pixels, values: NDArray[np.float32]) -> bool:
     """Write values in [0, 1] into rows of a picture, rounded to its dtype; whether any is new."""
     if np.issubdtype(target.dtype, np.integer):
         values = np.rint(values * np.iinfo(target.dtype).max)

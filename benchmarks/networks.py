@@ -9,8 +9,6 @@ computes when nothing is left out: whole attention maps, no masks. Networks beha
 code that they are compared with; APANet's correction, whose external attention is not silenced, is
 given, too.
 
-Packed is a copy of the network with the weights in the order of the kernels, `deweather.nn.packing`.
-
 Memory is what a process takes at most for 512x512 beyond what it holds with the network loaded, where
 the C library gives large blocks back at once, so that it is what is in use and not what is kept for
 later; and the same for a straightforward evaluation: same weights, same outputs, no gradients either,
@@ -43,7 +41,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deweather.models import Network, create_model
-from deweather.nn.packing import packed
+from deweather.nn.memory import reusing_memory
 
 THREADS = 2
 STEREO = ("psidnet", "apanet", "stereoirr")
@@ -105,23 +103,19 @@ def measure_time(name: str, seconds: float) -> dict[str, Any]:
             counted(frames_for(name, 256, "meta"))
     network, frames = make(name), frames_for(name, 256)
     unit, x = nn.Conv2d(64, 64, 3, padding=1), torch.randn(1, 64, 256, 256)
-    ordered = packed(network, frames)
-    with torch.inference_mode():
+    with torch.inference_mode(), reusing_memory(torch.device("cpu")):
         network(frames)
-        ordered(frames)
-        ours = quick = units = float("inf")
+        ours = units = float("inf")
         start = time.perf_counter()
         while time.perf_counter() < start + seconds:
             units = min(units, best(lambda: unit(x), 8))
             ours = min(ours, best(lambda: network(frames), 1))
-            quick = min(quick, best(lambda: ordered(frames), 1))
     return {
         "parameters": sum(p.numel() for p in counted.parameters()),
         "gflop": counter.get_total_flops() / 1e9,
         "unit_seconds": units,
         "seconds": ours,
         "units": ours / units,
-        "packed_units": quick / units,
     }
 
 
@@ -242,7 +236,6 @@ def row(case: dict[str, Any]) -> list[Any]:
         f"{case['parameters'] / 1e6:.2f}",
         f"{case['gflop']:.1f}",
         case["units"],
-        case["packed_units"],
         *(case[k] if case[k] is not None else "-" for k in ("authors_units", "mark")),
         round(case["peak_bytes"] / 2**20),
         round(case["straightforward_bytes"] / 2**20),
@@ -282,7 +275,7 @@ def main() -> None:
                 "cuda": child("cuda", name, 0) if torch.cuda.is_available() else None,
             }
         )
-    head = ["network", "M parameters", "GFLOP", "units", "packed", "authors'", "mark", "peak MiB",
+    head = ["network", "M parameters", "GFLOP", "units", "authors'", "mark", "peak MiB",
             "straightforward MiB", "share", "CUDA ms", "bfloat16", "compiled"]  # fmt: skip
     print(table([head, *map(row, cases)]))
     if RESULT.exists():  # networks that were not measured this time keep their figures

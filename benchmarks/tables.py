@@ -121,20 +121,19 @@ def network_costs() -> list[str]:
     networks = read("networks")
     rows = [
         [c["network"], f"{c['parameters'] / 1e6:.2f}", f"{c['gflop']:.1f}", c["units"],
-         c["packed_units"], c["authors_units"], c["mark"], round(c["peak_bytes"] / 2**20),
+         c["authors_units"], c["mark"], round(c["peak_bytes"] / 2**20),
          round(c["straightforward_bytes"] / 2**20),
          f"{c['peak_bytes'] / c['straightforward_bytes']:.0%}",
          *((c["cuda"] or {}).get(k) for k in ("float32", "bfloat16", "compiled"))]
         for c in networks["cases"]
     ]  # fmt: skip
-    head = ["network", "M parameters", "GFLOP", "units", "packed", "authors' code", "mark", "peak MiB",
+    head = ["network", "M parameters", "GFLOP", "units", "authors' code", "mark", "peak MiB",
             "straightforward MiB", "share", "CUDA ms", "bfloat16 ms", "compiled ms"]  # fmt: skip
     return [
         "\n## Networks\n",
         f"The published sizes at 256x256, of stereo networks a pair, on {networks['threads']} CPU "
         "threads, behaving as released but where it says corrected. A unit is the time of a 3x3 "
-        "convolution of 64 to 64 channels on 256x256 pixels in the same run. Packed is a copy whose "
-        "weights lie in the order of the kernels (`deweather.nn.packing`). Memory is what a process "
+        "convolution of 64 to 64 channels on 256x256 pixels in the same run. Memory is what a process "
         "takes at 512x512 beyond the loaded network, and what it takes if every layer is evaluated as "
         "it is defined. Made by `benchmarks/networks.py`.\n",
         table(head, rows),

@@ -10,9 +10,12 @@ from PIL import Image
 from deweather.errors import Cancelled, DeweatherError, PairError
 from deweather.image import read_picture
 from deweather.inference import Progress, Restorer
+from deweather.inference.forward import Forward
 from deweather.inference.hooks import Hooks
 from deweather.inference.tiles import restore_tiled
 from tests.inference.networks import Pointwise, weights_file
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +49,36 @@ def test_a_cancel_is_obeyed_after_tile_1_of_9():
     network, after = Pointwise(factor=0.5), After(1)
     with pytest.raises(Cancelled):
         restore_tiled(
-            network,
+            Forward(network, CPU),
             [picture()],
-            torch.device("cpu"),
             tile=64,
             hooks=Hooks(after.progress, after.cancelled),
         )
     assert after.told == [Progress("rain", 1, 9)]
-    assert len(network.sizes) == 1  # no second tile was begun
+    assert len(network.sizes) == 1  # no second row of tiles was begun
     assert after.asked_since == 1
+
+
+def test_no_second_tile_is_begun_where_tiles_go_alone():
+    network, after = Pointwise(factor=0.5), After(1)
+    forward = Forward(network, CPU, batch_pixels=1)
+    hooks = Hooks(after.progress, after.cancelled)
+    with pytest.raises(Cancelled):
+        restore_tiled(forward, [picture()], tile=64, hooks=hooks)
+    assert after.told == [Progress("rain", 1, 9)]
+    assert network.sizes == [(64, 64)]
 
 
 def test_every_tile_is_told_of():
     told = []
-    restore_tiled(Pointwise(), [picture()], torch.device("cpu"), tile=64, hooks=Hooks(told.append))
+    restore_tiled(Forward(Pointwise(), CPU), [picture()], tile=64, hooks=Hooks(told.append))
     assert told == [Progress("rain", n, 9) for n in range(1, 10)]
 
 
 def test_tiles_that_shrink_are_told_of_as_one():
     told = []
     network = Pointwise(limit=140 * 140)
-    restore_tiled(
-        network, [picture(400, 300)], torch.device("cpu"), tile=256, hooks=Hooks(told.append)
-    )
+    restore_tiled(Forward(network, CPU), [picture(400, 300)], tile=256, hooks=Hooks(told.append))
     assert [p.done for p in told] == list(range(1, told[0].total + 1))
     assert len(network.sizes) > 2 * told[0].total
 

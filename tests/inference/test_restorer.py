@@ -9,10 +9,13 @@ from PIL import Image
 
 from deweather.errors import ConfigError, FramesError, PairError, PictureError, UnknownNameError
 from deweather.inference import Restorer, thresholds
-from deweather.inference.haze import dehaze
-from deweather.inference.rain import derain
+from deweather.inference.forward import Forward
+from deweather.inference.haze import HazeStage
+from deweather.inference.rain import RainStage
 from deweather.models import Needs, Network, Restoration
 from tests.inference.networks import weights_file
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +156,9 @@ def test_the_share_of_a_change_fades_in(limits):
     assert thresholds.fade(low, limits) == 0
     assert thresholds.fade((low + high) / 2, limits) == pytest.approx(0.5)
     assert thresholds.fade(high, limits) == 1
-    assert thresholds.rms(torch.tensor([3.0, 4.0])) == pytest.approx(12.5**0.5)
+    assert thresholds.rms(torch.tensor([[3.0, 4.0], [0.0, 1.0]])).tolist() == pytest.approx(
+        [12.5**0.5, 0.5**0.5]
+    )
 
 
 def test_the_low_pass_of_a_change_is_its_local_mean():
@@ -171,12 +176,12 @@ def test_only_the_darkening_of_bright_details_counts_as_rain():
     rainy = clean.clone()
     rainy[..., ::8] = 0.9
     blocks = thresholds.darkened_streaks(rainy, clean)
-    assert blocks.shape == (12,)
+    assert blocks.shape == (1, 12)
     assert float(blocks.median()) == pytest.approx(0.35 / 8**0.5, rel=0.05)
     assert thresholds.darkened_streaks(clean, clean - 0.2).max() < 1e-6
     stronger = 0.5 + 1.5 * (rainy - rainy.mean())  # what lifting a veil does
     assert thresholds.darkened_streaks(rainy, stronger).max() < 0.03
-    assert thresholds.darkened_streaks(rainy[..., :5, :3], clean[..., :5, :3]).shape == (1,)
+    assert thresholds.darkened_streaks(rainy[..., :5, :3], clean[..., :5, :3]).shape == (1, 1)
 
 
 class Sweeps(Network):
@@ -195,7 +200,7 @@ def test_what_fills_a_part_of_the_picture_is_no_rain(share, swept):
     striped = np.full((512, 512, 3), 100, np.uint8)
     striped[:, : int(512 * share) : 7] = 230
     out = striped.copy()
-    assert derain(Sweeps(), [out], torch.device("cpu"), skip_clear=True) == swept
+    assert RainStage(Forward(Sweeps(), CPU), skip_clear=True).restore([out]) == swept
     assert np.array_equal(out, striped) != swept
 
 
@@ -224,11 +229,10 @@ def test_only_grey_that_comes_back_black_counts_as_blackened():
 def test_what_would_turn_black_was_no_haze():
     scene = np.full((100, 800, 3), 100, np.uint8)
     wide = np.full((30, 4000, 3), 100, np.uint8)  # here it is one part of a hundred
-    cpu = torch.device("cpu")
-    assert not dehaze(Blackens(), [scene], cpu, skip_clear=True)
+    assert not HazeStage(Forward(Blackens(), CPU), skip_clear=True).restore([scene])
     assert (scene == 100).all()
     for picture, skip_clear in ((scene, False), (wide, True)):
-        assert dehaze(Blackens(), [picture], cpu, skip_clear=skip_clear)
+        assert HazeStage(Forward(Blackens(), CPU), skip_clear=skip_clear).restore([picture])
         assert picture.min() < 10
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deweather.inference.forward import Forward
 from deweather.inference.sizes import padded, padded_forward, padded_size
 from deweather.inference.tiles import restore_tiled, spans
 from deweather.models import Needs, create_model
@@ -48,7 +49,7 @@ def test_tiles_of_an_identity_give_the_picture(dtype, size, views):
         top = np.iinfo(dtype).max
         pictures = [rng.integers(0, top + 1, (*size, 3)).astype(dtype) for _ in range(views)]
     results = [p.copy() for p in pictures]
-    changed = restore_tiled(Pointwise(), results, CPU, tile=64)
+    changed = restore_tiled(Forward(Pointwise(), CPU), results, tile=64)
     assert changed == any(not np.array_equal(*p) for p in zip(results, pictures, strict=True))
     for result, picture in zip(results, pictures, strict=True):
         assert result.dtype == dtype
@@ -60,7 +61,7 @@ def test_tiles_of_an_identity_give_the_picture(dtype, size, views):
 def test_pairs_are_cut_into_full_rows():
     network = Pointwise()
     picture = np.zeros((200, 304, 3), np.uint8)
-    restore_tiled(network, [picture, picture], CPU, tile=96)
+    restore_tiled(Forward(network, CPU), [picture, picture], tile=96)
     assert {w for _, w in network.sizes} == {304}
     assert len(network.sizes) > 1
 
@@ -69,7 +70,7 @@ def test_tiles_shrink_when_memory_runs_out(caplog):
     network = Pointwise(factor=0.5, limit=300 * 300)
     picture = np.full((700, 500, 3), 200, np.uint8)
     with caplog.at_level(logging.WARNING):
-        assert restore_tiled(network, [picture], CPU, tile=640)
+        assert restore_tiled(Forward(network, CPU), [picture], tile=640)
     assert (picture == 100).all()
     assert [r.args[1] for r in caplog.records] == [320, 160]  # said once, not for each tile
 
@@ -77,7 +78,7 @@ def test_tiles_shrink_when_memory_runs_out(caplog):
 def test_a_tile_that_never_fits_is_an_error_with_a_remedy():
     network = Pointwise(limit=1)
     with pytest.raises(MemoryError, match="cpu"):
-        restore_tiled(network, [np.zeros((64, 64, 3), np.uint8)], CPU, tile=256)
+        restore_tiled(Forward(network, CPU), [np.zeros((64, 64, 3), np.uint8)], tile=256)
 
 
 def test_other_errors_are_not_taken_for_missing_memory():
@@ -86,7 +87,7 @@ def test_other_errors_are_not_taken_for_missing_memory():
             raise RuntimeError("shape mismatch")
 
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        restore_tiled(Broken(), [np.zeros((64, 64, 3), np.uint8)], CPU)
+        restore_tiled(Forward(Broken(), CPU), [np.zeros((64, 64, 3), np.uint8)])
 
 
 def largest_difference(name: str) -> float:
@@ -96,8 +97,8 @@ def largest_difference(name: str) -> float:
     picture = rng.random((384, 512, 3), dtype=np.float32)
     picture[:, 256:] *= 0.3  # so that the average of a tile is not that of the picture
     whole, tiled = picture.copy(), picture.copy()
-    restore_tiled(network, [whole], CPU, tile=2048)
-    restore_tiled(network, [tiled], CPU, tile=320)
+    restore_tiled(Forward(network, CPU), [whole], tile=2048)
+    restore_tiled(Forward(network, CPU), [tiled], tile=320)
     assert np.abs(whole - picture).mean() > 0.01  # it does something
     return float(np.abs(whole - tiled).max()) * 255
 

@@ -48,26 +48,39 @@ def fit_affine(source: Tensor, target: Tensor, radius: int = RADIUS, eps: float 
         (N, 3, 4, h, w): for each output channel three factors and the offset.
     """
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-    products = torch.stack([source[:, i] * source[:, j] for i, j in pairs], dim=1)
-    ms, mt, moments = (box_mean(x, radius) for x in (source, target, products))
-    rr, rg, rb, gg, gb, bb = (moments[:, k] - ms[:, i] * ms[:, j] for k, (i, j) in enumerate(pairs))
-    rr, gg, bb = rr + eps, gg + eps, bb + eps
+    products = source.new_empty(len(source), 6, *source.shape[-2:])
+    for k, (i, j) in enumerate(pairs):
+        torch.mul(source[:, i], source[:, j], out=products[:, k])
+    ms, mt, covariance = (box_mean(x, radius) for x in (source, target, products))
+    for k, (i, j) in enumerate(pairs):
+        covariance[:, k] -= ms[:, i] * ms[:, j]
+    rr, rg, rb, gg, gb, bb = covariance.unbind(1)
+    for variance in (rr, gg, bb):
+        variance.add_(eps)
     # Inverse of the symmetric covariance by its adjugate: a batched solver would take longer than
     # the network.
     c00, c01, c02 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     c11, c12, c22 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
     inverse = 1 / (rr * c00 + rg * c01 + rb * c02)
+    rows = ((c00, c01, c02), (c01, c11, c12), (c02, c12, c22))
     maps = source.new_empty(len(source), 3, 4, *source.shape[-2:])
     for channel in range(3):
         one = slice(channel, channel + 1)
-        cross = box_mean(source * target[:, one], radius) - ms * mt[:, one]
-        x, y, z = cross.unbind(1)
-        maps[:, channel, 0] = (c00 * x + c01 * y + c02 * z) * inverse
-        maps[:, channel, 1] = (c01 * x + c11 * y + c12 * z) * inverse
-        maps[:, channel, 2] = (c02 * x + c12 * y + c22 * z) * inverse
-        fitted = maps[:, channel, :3] * ms
-        maps[:, channel, 3] = mt[:, channel] - (fitted[:, 0] + fitted[:, 1] + fitted[:, 2])
+        cross = box_mean(source * target[:, one], radius)
+        cross -= ms * mt[:, one]
+        *factors, offset = maps[:, channel].unbind(1)
+        for factor, row in zip(factors, rows, strict=True):
+            _sum_of_products(row, cross.unbind(1), factor)
+            factor.mul_(inverse)
+        _sum_of_products(factors, ms.unbind(1), offset)
+        torch.sub(mt[:, channel], offset, out=offset)
     return box_mean(maps, radius)
+
+
+def _sum_of_products(factors: Sequence[Tensor], values: Sequence[Tensor], out: Tensor) -> None:
+    torch.mul(factors[0], values[0], out=out)
+    for factor, value in zip(factors[1:], values[1:], strict=True):
+        out += factor * value
 
 
 def toward_identity(maps: Tensor, share: float) -> Tensor:
@@ -128,7 +141,7 @@ def _apply_to_band(maps: Array, picture: NDArray[Any], top: int, rows: int) -> b
     height, width = picture.shape[:2]
     changed = False
     band = picture[top : top + rows]
-    colours = [np.ascontiguousarray(band[..., k], dtype=np.float32) for k in range(3)]
+    colours = [band[..., k].astype(np.float32) for k in range(3)]  # copies: the band changes
     for channel in range(3):
         *factors, value = _rows_of(maps[channel], top, band.shape[0], height, width)
         for factor, colour in zip(factors, colours, strict=True):

@@ -114,14 +114,21 @@ class HazeStage(Stage[HazeDecision]):
         self, images: Tensor, decisions: Sequence[HazeDecision], hooks: Hooks = NO_HOOKS
     ) -> Tensor:
         """`apply` for each sample of a batch."""
-        out = images.to(self.forward.device, copy=True)
         hooks.check()
-        found = [i for i, d in enumerate(decisions) if d.maps is not None and d.share > 0]
-        if found:
-            maps = [(d.maps, d.share) for d in decisions if d.maps is not None and d.share > 0]
-            blended = torch.cat([toward_identity(m, share) for m, share in maps]).to(out.device)
-            views = out[found]
-            out[found] = apply_affine_images(blended, views.flatten(0, 1)).view(views.shape)
+        given = images.to(self.forward.device)
+        maps = {
+            index: toward_identity(decision.maps, decision.share).to(given.device)
+            for index, decision in enumerate(decisions)
+            if decision.maps is not None and decision.share > 0
+        }
+        if not maps:
+            return given.clone()
+        hazy = given if len(maps) == len(given) else given[list(maps)]
+        mapped = apply_affine_images(torch.cat(list(maps.values())), hazy.flatten(0, 1))
+        if len(maps) == len(given):
+            return mapped.view(given.shape)
+        out = given.clone()
+        out[list(maps)] = mapped.view(hazy.shape)
         return out
 
     def _decide(self, images: Tensor, size: tuple[int, int], hooks: Hooks) -> list[HazeDecision]:

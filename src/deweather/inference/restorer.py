@@ -26,6 +26,7 @@ from deweather.inference.pictures import Restored
 from deweather.inference.rain import RainStage
 from deweather.inference.tensors import as_images
 from deweather.models import Network
+from deweather.nn.memory import reusing_memory
 
 Pixels = NDArray[Any]
 Name = str | PathLike[str]
@@ -305,7 +306,8 @@ class Restorer:
 
     @torch.no_grad()
     def _restore(self, views: Sequence[Pixels], hooks: Hooks) -> bool:
-        changed = [stage.restore(views, hooks) for stage in self.stages]
+        with reusing_memory(self.device):
+            changed = [stage.restore(views, hooks) for stage in self.stages]
         hooks.check()  # the last moment before something is written
         return any(changed)
 
@@ -315,13 +317,14 @@ class Restorer:
         out = torch.empty_like(images)
         size = (images.shape[-2], images.shape[-1])
         count = min(stage.forward.batch_size(*size) for stage in self.stages)
-        for start in range(0, len(images), count):
-            batch = images[start : start + count].to(self.device, torch.float32).clamp(0, 1)
-            for stage in self.stages:
-                hooks.check()
-                batch = stage.restore_images(batch, hooks)
-                hooks.report(stage.task, start + len(batch), len(images))
-            out[start : start + count] = batch
+        with reusing_memory(self.device):
+            for start in range(0, len(images), count):
+                batch = images[start : start + count].to(self.device, torch.float32).clamp(0, 1)
+                for stage in self.stages:
+                    hooks.check()
+                    batch = stage.restore_images(batch, hooks)
+                    hooks.report(stage.task, start + len(batch), len(images))
+                out[start : start + count] = batch
         hooks.check()
         return out
 

@@ -238,6 +238,7 @@ def _restore_columns(
         group = [c for c in columns[at : at + most] if c.stop - c.start == width]
         cuts = torch.cat([to_frames([v[:, c.start : c.stop] for v in shown]) for c in group])
         for column, restored in zip(group, _restore_tiles(work, cuts, tile), strict=True):
+            work.hooks.check()
             if tile == work.asked:
                 work.done += 1
                 work.hooks.report("rain", work.done, work.total)

@@ -42,7 +42,6 @@ from torch import Tensor, nn
 from deweather.errors import ConfigError
 from deweather.models.base import Needs, Network, Restoration, check_least, check_levels
 from deweather.nn.external_attention import ExternalAttention
-from deweather.nn.memory import keep_freed_memory
 from deweather.nn.pointwise import Pointwise
 from deweather.nn.row_attention import one_way_row_attention
 from deweather.nn.row_chunks import chunk_rows
@@ -212,7 +211,6 @@ class APANet(Network):
 
     def __init__(self, config: APANetConfig) -> None:
         super().__init__()
-        keep_freed_memory()
         self.config = config
         levels = len(config.encoder)
         c = config.width

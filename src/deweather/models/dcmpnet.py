@@ -49,7 +49,6 @@ from deweather.models.base import (
 )
 from deweather.nn.dehazeformer import MixingBlock
 from deweather.nn.dense import DilatedDenseBlock
-from deweather.nn.memory import keep_freed_memory
 from deweather.nn.scattering import ScatteringHead
 from deweather.nn.skip_gate import SkipGate
 from deweather.nn.unet import UNet
@@ -188,7 +187,6 @@ class DCMPNet(Network):
 
     def __init__(self, config: DCMPNetConfig) -> None:
         super().__init__()
-        keep_freed_memory()
         self.config = config
         c = config.width
         self.depth = DepthHourglass(config.depth_widths, config.growth)

@@ -46,7 +46,6 @@ from deweather.models.base import (
 )
 from deweather.nn.conv import ResidualUnit
 from deweather.nn.degradation_removal import DegradationRemoval
-from deweather.nn.memory import keep_freed_memory
 from deweather.nn.pointwise import Pointwise
 from deweather.nn.scattering import ScatteringHead
 from deweather.nn.transformer import (
@@ -273,7 +272,6 @@ class KANet(Network):
 
     def __init__(self, config: KANetConfig) -> None:
         super().__init__()
-        keep_freed_memory()
         self.config = config
         self.encoder = Encoder(config)
         redraw = config.follows_release(config.redraw_fourier)

@@ -51,7 +51,6 @@ from deweather.models.base import (
     check_least,
     scattering_restoration,
 )
-from deweather.nn.memory import keep_freed_memory
 from deweather.nn.parts import cut_parts, join_parts
 from deweather.nn.row_attention import row_attention
 from deweather.nn.scattering import ScatteringHead
@@ -275,7 +274,6 @@ class PSIDNet(Network):
 
     def __init__(self, config: PSIDNetConfig) -> None:
         super().__init__()
-        keep_freed_memory()
         self.config = config
         self.quarters = Stage(config, rows=2, columns=2, decoded_rows=2)
         self.halves = Stage(config, rows=2, columns=1, decoded_rows=1)

@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from common import RESULTS, psnr_rgb, table, write
 from quality import Case, clear, paired, simulated
 
-from deweather.inference.haze import dehaze
-from deweather.inference.rain import derain
+from deweather.inference import Restorer
 from deweather.models import create_model
 from deweather.weights.files import load_weights
 
@@ -51,12 +48,7 @@ def curve(task: str, snapshots: Path, data: Path, count: int, window: int | None
             network.load_state_dict(state)
             network.eval()
 
-        def restore(views: Sequence[Any], network: Any = network) -> list[Any]:
-            step = dehaze if task == "haze" else derain
-            restored = [view.copy() for view in views]
-            step(network, restored, torch.device("cpu"))
-            return restored
-
+        restore = Restorer(task, networks=network, device="cpu").restore_views
         gain = {
             name: float(np.mean([psnr_rgb(restore(b), g) - psnr_rgb(b, g) for _, b, g in cases]))
             for name, cases in sets.items()

@@ -20,8 +20,9 @@ from common import Pixels, pixels_of, psnr_rgb, scene_of, table, write
 
 from deweather.data import SceneLibrary
 from deweather.image.frames import to_frames
-from deweather.inference.haze import dehaze, size_of_haze
-from deweather.inference.rain import derain, size_of_rain
+from deweather.inference.forward import Forward
+from deweather.inference.haze import HazeStage
+from deweather.inference.rain import RainStage
 from deweather.inference.thresholds import blackened, fade
 from deweather.models import Network
 from deweather.weather import Scene, random_haze, random_rain
@@ -50,7 +51,9 @@ def scenes(data: Path, count: int) -> Iterator[Scene]:
 
 def measure(task: str, network: Network, data: Path, count: int) -> list[dict[str, Any]]:
     """Size of the change, PSNR before and after, for every scene without and with weather."""
-    size_of, restore = (size_of_haze, dehaze) if task == "haze" else (size_of_rain, derain)
+    kind_of_stage = HazeStage if task == "haze" else RainStage
+    forward = Forward(network, CPU)
+    looking, acting = kind_of_stage(forward, skip_clear=True), kind_of_stage(forward)
     rows = []
     for number, scene in enumerate(scenes(data, count)):
         cases: list[tuple[str, list[Pixels], list[Pixels]]] = []
@@ -68,14 +71,15 @@ def measure(task: str, network: Network, data: Path, count: int) -> list[dict[st
             cases.append(("weather", pixels_of(rain.degraded), pixels_of(rain.target)))
         for kind, bad, good in cases:
             restored = [view.copy() for view in bad]
-            restore(network, restored, CPU)
+            acting.restore(restored)
+            decision = looking.measure(bad)
             rows.append(
                 {
                     "kind": kind,
-                    "size": size_of(network, bad, CPU),
+                    "size": decision.change if task == "haze" else decision.streaks,
                     "before": psnr_rgb(bad, good),
                     "after": psnr_rgb(restored, good),
-                    "blackened": blackened(to_frames(bad), to_frames(restored)),
+                    "blackened": float(blackened(to_frames(bad), to_frames(restored))),
                 }
             )
     return rows

@@ -15,6 +15,7 @@ import skimage.data
 import torch
 from common import table, write
 
+from deweather.inference.forward import Forward
 from deweather.inference.tiles import restore_tiled
 from deweather.weather import Scene, Streaks
 from deweather.weights.cards import find_weights
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--weights", default="stereoirr-small.rain")
     args = parser.parse_args()
     network, header = load_weights(find_weights(args.weights))
+    forward = Forward(network, torch.device("cpu"))
     left, right, _ = skimage.data.stereo_motorcycle()
     pair = np.stack([left[:480, :736], right[:480, :736]])
     frames = torch.from_numpy(pair).permute(0, 3, 1, 2)[None].float() / 255
@@ -39,10 +41,10 @@ def main() -> None:
     cases = []
     for label, chosen in (("single", views[:1]), ("pair", views)):
         whole = np.stack(chosen)
-        restore_tiled(network, list(whole), torch.device("cpu"), tile=4096)
+        restore_tiled(forward, list(whole), tile=4096)
         for tile in (256, 384, 512):
             parts = np.stack(chosen)
-            restore_tiled(network, list(parts), torch.device("cpu"), tile=tile)
+            restore_tiled(forward, list(parts), tile=tile)
             difference = np.abs(whole - parts) * 255
             inner = difference[:, BORDER:-BORDER, BORDER:-BORDER]
             cases.append(

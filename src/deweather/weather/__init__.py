@@ -7,7 +7,7 @@ from deweather.weather.operator import Compose, Degraded, Operator
 from deweather.weather.photograph import Illumination, Optics, RawNoise, Transport
 from deweather.weather.presets import PRESETS, Preset, preset
 from deweather.weather.rain import Rain, rain_extinction
-from deweather.weather.random import (
+from deweather.weather.random_weather import (
     Example,
     RandomWeather,
     Shares,

@@ -17,7 +17,7 @@ from deweather.weather.haze import Haze
 from deweather.weather.operator import Compose, Operator, generators
 from deweather.weather.photograph import Illumination, Optics, RawNoise, Transport
 from deweather.weather.rain import Rain
-from deweather.weather.random import (
+from deweather.weather.random_weather import (
     Example,
     draws,
     example_of,

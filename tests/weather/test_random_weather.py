@@ -1,7 +1,7 @@
 """Random weather: what comes in, what should come out, and from which seed."""
 
+import inspect
 import math
-import sys
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deweather import weather
 from deweather.errors import ConfigError, UnknownNameError
 from deweather.weather import Shares, random_haze, random_photograph, random_rain
-from deweather.weather.random import reference_distance
+from deweather.weather.random_weather import reference_distance
 
 from .make import batch_of, scene
 
@@ -105,7 +105,7 @@ def test_haze_is_drawn_by_its_thickness_at_the_reference_distance():
 def test_large_batches_are_ranked_by_a_part_of_their_pixels(monkeypatch):
     s = scene(b=2, v=2, h=60, w=80)
     whole = reference_distance(s)
-    monkeypatch.setattr(sys.modules["deweather.weather.random"], "_RANKED", 4000)
+    monkeypatch.setattr("deweather.weather.random_weather._RANKED", 4000)
     assert reference_distance(s).tolist() == pytest.approx(whole.tolist(), rel=0.1)
 
 
@@ -233,6 +233,11 @@ def test_parameters_of_a_photograph_stay_in_their_ranges():
 def test_a_share_out_of_range_is_named():
     with pytest.raises(ConfigError, match=r"shares\.dim = 1\.5"):
         Shares(dim=1.5)
+
+
+def test_random_is_a_function_and_hides_no_module():
+    assert inspect.isfunction(weather.random)
+    assert weather.random_weather.random is weather.random
 
 
 def test_a_whole_weather_from_one_number():

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from common import pixels_of
 
-from deweather.cli.demo_scene import demo_scenes
+from deweather.jobs.demo import demo_scenes
 from deweather.inference import Restorer
 
 OUT = Path(__file__).parents[1] / "docs" / "before_after.jpg"

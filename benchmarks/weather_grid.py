@@ -17,7 +17,7 @@ import numpy as np
 from common import pixels_of
 from numpy.typing import NDArray
 
-from deweather.cli.demo_scene import motorcycle
+from deweather.jobs.demo import motorcycle
 from deweather.weather import Compose, Haze, Rain
 
 OUT = Path(__file__).parents[1] / "docs" / "weather_grid.jpg"

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from deweather.cli import batch, console
+from deweather.cli import console
 from deweather.inference import Restorer
+from deweather.jobs import restore as batch
 
 from .conftest import files, write
 

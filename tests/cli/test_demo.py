@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deweather.cli import demo_scene
+from deweather.jobs import demo as demo_scene
 from deweather.metrics import PSNR_PROTOCOL, psnr
 
 from .conftest import files, pixels

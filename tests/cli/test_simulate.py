@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deweather.cli import geometry, simulation
 from deweather.image import Camera
 from deweather.image.frames import from_frames, to_frames
+from deweather.jobs import geometry
+from deweather.jobs import simulate as simulation
 from deweather.weather import Compose, Haze, Rain, Scene
 
 from .conftest import files, pixels, write

@@ -25,10 +25,11 @@ ARROWS = {
     "train": {"data", "weather", "losses", "metrics", "models", "weights"},
 }
 ABOVE = {
+    "jobs": {"inference", "weights", "models", "image", "data", "weather", "metrics"},
     "export": {"inference", "weights", "models", "image"},
-    "cluster": set(ARROWS),
-    "web": set(ARROWS),
-    "cli": {*ARROWS, "export", "cluster", "web"},
+    "cluster": {*ARROWS, "jobs"},
+    "web": {*ARROWS, "jobs"},
+    "cli": {*ARROWS, "jobs", "export", "cluster", "web"},
 }
 EVERYWHERE = {"atomic", "errors", "_version"}
 
@@ -44,8 +45,8 @@ HEAVY = {
     "uvicorn": {"web"},
     "onnx": {"export"},
     "onnxruntime": {"export"},
-    "skimage": {"cli"},
     "pillow_heif": {"image"},
+    "skimage": {"jobs"},
     "matplotlib": set(),
 }
 

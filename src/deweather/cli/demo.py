@@ -36,8 +36,8 @@ def demo(
     Writes sheets (before, after, truth) and single pictures, and prints PSNR before and after. For
     the clear scene the score after is that of the output against the input. Needs the extra `demo`.
     """
-    from deweather.cli.demo_scene import demo_scenes
     from deweather.inference import Restorer
+    from deweather.jobs.demo import demo_scenes
     from deweather.metrics import PSNR_PROTOCOL, psnr
 
     scenes = demo_scenes()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from deweather.cli.console import one_line, say, say_json
 
 if TYPE_CHECKING:
-    from deweather.cli.batch import Outcome
-    from deweather.cli.jobs import Job
+    from deweather.jobs.plan import Job
+    from deweather.jobs.restore import Outcome
 
 Sink = Callable[["Outcome"], None]
 

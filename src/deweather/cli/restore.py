@@ -15,8 +15,8 @@ from deweather.cli.console import say
 from deweather.errors import ConfigError
 
 if TYPE_CHECKING:
-    from deweather.cli.batch import Outcome
     from deweather.image import OutputFormat
+    from deweather.jobs.restore import Outcome
 
 
 class Weather(StrEnum):
@@ -143,7 +143,7 @@ def restore(
     command is given again. Exit code: 0 all done, 1 some pictures failed (each is listed with
     its reason), 2 wrong usage, 130 interrupted.
     """
-    from deweather.cli.jobs import plan_jobs
+    from deweather.jobs.plan import plan_jobs
 
     if right and layout is not None:
         raise ConfigError("--right and --layout exclude each other: pairs come in one way only.")
@@ -157,9 +157,9 @@ def restore(
         overwrite=overwrite,
     )
     with continuable(len(jobs), overwrite) as ended:
-        from deweather.cli.batch import restore_all
         from deweather.cli.report import report
         from deweather.inference import Restorer
+        from deweather.jobs.restore import restore_all
 
         restorer = Restorer(weather.value, weights=weights or (), device=device)
         make_folder(out)

@@ -10,14 +10,14 @@ import typer
 
 from deweather.cli.console import say
 from deweather.cli.restore import Format, continuable, make_folder
-from deweather.cli.settings import CAMERA, HAZE, RAIN, Settings, Table, parse
 from deweather.errors import ConfigError
+from deweather.jobs.parameters import CAMERA, HAZE, RAIN, Settings, Table, parse
 
 if TYPE_CHECKING:
-    from deweather.cli.jobs import Job
-    from deweather.cli.simulation import Task, Weather
     from deweather.image import OutputFormat
     from deweather.image.disparity import Quantity
+    from deweather.jobs.plan import Job
+    from deweather.jobs.simulate import Task, Weather
 
 _OCTAVES = 5  # of uneven air unless said otherwise: without any it is hardly seen to be uneven
 
@@ -113,16 +113,16 @@ def simulate(
     maps = disparity or depth
     if maps is not None:
         _check_maps(source, maps, "--disparity" if disparity else "--depth")
-    from deweather.cli.jobs import plan_jobs
+    from deweather.jobs.plan import plan_jobs
 
     kind: OutputFormat = format.value
     jobs = plan_jobs(
         [source], out, rights=[right] if right else (), format=kind, overwrite=overwrite
     )
     with continuable(len(jobs) * count, overwrite) as ended:
-        from deweather.cli.geometry import Rig
         from deweather.cli.report import report
-        from deweather.cli.simulation import simulate_all
+        from deweather.jobs.geometry import Rig
+        from deweather.jobs.simulate import simulate_all
 
         weather = _weather(preset, wanted_haze, wanted_rain)
         what: Quantity | None = None if maps is None else "disparity" if disparity else "depth"
@@ -149,7 +149,7 @@ def _check_maps(source: Path, maps: Path, option: str) -> None:
 
 def _weather(preset: str | None, haze: Settings, rain: Settings) -> Weather:
     """The weather that was asked for; single values win over those of the preset."""
-    from deweather.cli.simulation import Weather
+    from deweather.jobs.simulate import Weather
     from deweather.weather.presets import find_preset
 
     if preset is not None:
@@ -186,7 +186,7 @@ def _tasks(
     The seeds go round all pictures before the second result of the first, so more results can be
     asked for later without a seed being used twice.
     """
-    from deweather.cli.simulation import Task
+    from deweather.jobs.simulate import Task
 
     sound = [job for job in jobs if job.problem is None]
     tasks = [Task(job, seed) for job in jobs if job.problem is not None]

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from deweather._version import __version__
 from deweather.atomic import write_whole
-from deweather.cli.batch import Outcome, reason, remove_leftovers
-from deweather.cli.geometry import Geometry, Rig, check_memory, geometry_of
-from deweather.cli.jobs import Job
-from deweather.cli.settings import HAZE, RAIN, Range, Settings, Single, Table, between, show
 from deweather.errors import ConfigError, PictureError
 from deweather.image import OutputFormat, Picture, read_picture, write_picture
 from deweather.image.frames import from_frames, to_frames
 from deweather.inference import check_pair
+from deweather.jobs.geometry import Geometry, Rig, check_memory, geometry_of
+from deweather.jobs.parameters import HAZE, RAIN, Range, Settings, Single, Table, between, show
+from deweather.jobs.plan import Job
+from deweather.jobs.restore import Outcome, reason, remove_leftovers
 from deweather.weather import Compose, Operator, Rain, Scene
 from deweather.weather.operator import generators
 from deweather.weather.presets import haze_of

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deweather.cli.settings import Settings
 from deweather.errors import ConfigError, PairError, PictureError
 from deweather.image import Camera
 from deweather.image.disparity import Quantity, read_map
+from deweather.jobs.parameters import Settings
 from deweather.weather.depth import made_up_disparity
 from deweather.weather.matching import both_views, fill_by_colour, match
 from deweather.weather.scene import FAR

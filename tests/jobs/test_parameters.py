@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deweather.cli.settings import CAMERA, HAZE, RAIN, Range, between, parse, show
 from deweather.errors import ConfigError, UnknownNameError
+from deweather.jobs.parameters import CAMERA, HAZE, RAIN, Range, between, parse, show
 from deweather.weather import Haze, Rain
 
 

@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from deweather.cli.jobs import Job
 from deweather.errors import DeweatherError
 from deweather.image import (
     OutputFormat,
@@ -28,6 +27,7 @@ from deweather.image import (
     write_picture,
 )
 from deweather.inference import Restorer, check_pair
+from deweather.jobs.plan import Job
 
 Array = NDArray[Any]
 

@@ -16,8 +16,11 @@ from deweather.image.files import (
     MAX_PIXELS,
     OutputFormat,
     copy_picture,
+    output_kind,
     output_name,
+    picture_bytes,
     read_picture,
+    source_name,
     write_picture,
 )
 from deweather.image.folders import (
@@ -45,9 +48,12 @@ __all__ = [
     "find_pairs",
     "find_pictures",
     "match_pairs",
+    "output_kind",
     "output_name",
+    "picture_bytes",
     "plan_outputs",
     "read_picture",
+    "source_name",
     "split_side_by_side",
     "write_picture",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import stat
@@ -32,25 +33,41 @@ OutputFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
 _KINDS: dict[str, Kind] = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
 
 
-def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+def source_name(source: object) -> str:
+    """A path, the content of a file (bytes) or a stream in words, such as "<stdin>"."""
+    if isinstance(source, bytes):
+        return "<bytes>"
+    if isinstance(source, str | os.PathLike):
+        return os.fsdecode(source)
+    name = getattr(source, "name", None)  # a number where the stream was made from a descriptor
+    return name if isinstance(name, str) else "<stream>"
+
+
+def read_picture(
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+) -> Picture:
     """Read a JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC file as upright RGB in sRGB.
 
     Args:
-        path: the file. Its content decides on the format; an extension that names another format
-            is an error.
+        source: the path of a file, its content, or a stream, which is read to its end. The content
+            decides on the format; an extension of a path that names another format is an error.
         max_pixels: largest width × height to decode.
+        name: what errors call the file; its path, "<bytes>" or the name of the stream by default.
 
     Raises:
         PictureError: whatever is wrong with the file; the message names it, the reason and what
             to do.
     """
-    name = os.fsdecode(path)
+    name = name or source_name(source)
     try:
-        with _open_regular(name) as file, ignore_pillow_warnings():
+        with _open(source) as file, ignore_pillow_warnings():
             head = file.read(HEAD_SIZE)
             if not head:
                 raise PictureError("the file is empty. Copy or export it again.")
-            kind = identify(head, name)
+            kind = identify(head, name if isinstance(source, str | os.PathLike) else "")
             return decode(file, kind, head, max_pixels)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
@@ -91,7 +108,7 @@ def write_picture(
     """
     target = output_name(Path(path), format)
     try:
-        kind = _kind_for(target, picture, format)
+        kind = output_kind(target, picture, format)
         _check_pixels(picture, pixels)
         if not overwrite and os.path.lexists(target):
             raise PictureError("the file exists. Choose another name or ask to overwrite it.")
@@ -111,10 +128,35 @@ def write_picture(
     return target
 
 
+def picture_bytes(picture: Picture, pixels: Array, format: OutputFormat = "keep") -> bytes:
+    """The content of the file that `write_picture` would write.
+
+    Args:
+        picture: the picture as `read_picture` gave it.
+        pixels: (H, W, 3) in sRGB, of the shape and dtype of `picture.pixels`.
+        format: the format; "keep" is that of the source.
+
+    Raises:
+        PictureError: if the format cannot hold the picture.
+    """
+    kind = output_kind(None, picture, format)
+    _check_pixels(picture, pixels)
+    file = io.BytesIO()
+    try:
+        with ignore_pillow_warnings():
+            encode(file, kind, picture, pixels)
+    except (OSError, ValueError, MemoryError) as error:
+        raise PictureError(f"the picture cannot be written ({error}).") from error
+    return file.getvalue()
+
+
 def copy_picture(
-    source: str | os.PathLike[str], path: str | os.PathLike[str], *, overwrite: bool = False
+    source: str | os.PathLike[str] | bytes,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
 ) -> Path:
-    """Copy a picture file byte by byte: for a picture in which nothing was changed.
+    """Copy a picture file (or its content) byte by byte: for a picture in which nothing was changed.
 
     Compressing it once more would only make it worse. The file appears under its name only once it
     is complete.
@@ -127,7 +169,7 @@ def copy_picture(
         if not overwrite and os.path.lexists(target):
             raise PictureError("the file exists. Choose another name or ask to overwrite it.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _open_regular(os.fsdecode(source)) as original, replacing(target) as file:
+        with _open(source) as original, replacing(target) as file:
             shutil.copyfileobj(original, file)
     except PictureError as error:
         raise PictureError(f"{target}: {error}") from error
@@ -144,9 +186,7 @@ def output_name(path: Path, format: OutputFormat) -> Path:
     """
     if format == "keep":
         return path
-    if format not in _KINDS:
-        raise PictureError(f"unknown format {format!r}. Valid: keep, {', '.join(_KINDS)}.")
-    kind = _KINDS[format]
+    kind = _kind_of(format)
     suffix = path.suffix.lower()
     if EXTENSIONS.get(suffix) == kind:
         return path
@@ -155,10 +195,15 @@ def output_name(path: Path, format: OutputFormat) -> Path:
     return path.with_name(path.name + default_suffix(kind))
 
 
-def _kind_for(target: Path, picture: Picture, format: OutputFormat) -> Kind:
+def output_kind(target: Path | None, picture: Picture, format: OutputFormat) -> Kind:
+    """The format in which a picture is written to a file, or to something that has no name.
+
+    Raises:
+        PictureError: the extension is that of a format which cannot be written.
+    """
     if format != "keep":
-        return _KINDS[format]
-    suffix = target.suffix.lower()
+        return _kind_of(format)
+    suffix = "" if target is None else target.suffix.lower()
     kind = EXTENSIONS.get(suffix)
     if kind is not None and kind not in READ_ONLY:
         return kind
@@ -166,6 +211,12 @@ def _kind_for(target: Path, picture: Picture, format: OutputFormat) -> Kind:
         valid = ", ".join(sorted(s for s, k in EXTENSIONS.items() if k not in READ_ONLY))
         raise PictureError(f"{promised} cannot be written. Use one of the extensions {valid}.")
     return "png" if picture.info.kind in READ_ONLY else picture.info.kind
+
+
+def _kind_of(format: str) -> Kind:
+    if format not in _KINDS:
+        raise PictureError(f"unknown format {format!r}. Valid: keep, {', '.join(_KINDS)}.")
+    return _KINDS[format]
 
 
 def _check_pixels(picture: Picture, pixels: Array) -> None:
@@ -188,6 +239,19 @@ def _decoder_complaint(error: Exception) -> str:
         f"the file is damaged or of an unsupported kind ({said.rstrip('.')}). "
         "Copy it again, or open and save it in a picture editor."
     )
+
+
+def _open(source: str | os.PathLike[str] | bytes | BinaryIO) -> BinaryIO:
+    """A file to read from the start and back and forth, which pipes and devices do not allow."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if isinstance(source, str | os.PathLike):
+        return _open_regular(os.fsdecode(source))
+    try:
+        return io.BytesIO(source.read())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PictureError(f"the stream cannot be read ({reason}). Open it anew.") from error
 
 
 def _open_regular(name: str) -> BinaryIO:

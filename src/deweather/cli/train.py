@@ -130,19 +130,12 @@ def train(
     )
     if not first:
         return
+    from deweather.train.checkpoints import steps_done
+
     say(str(path))
     if (step := steps_done(folder)) < plan.steps:
         how = how_to_go_on(step, max_steps, fresh=not resume)
         say(f"Stopped at step {step} of {plan.steps}. To go on, {how}.", error=True)
-
-
-def steps_done(run: Path) -> int:
-    """The step at which a run's checkpoint was written."""
-    import torch
-
-    # Mapped and not read: of the file, which holds all weights, one number is wanted.
-    saved = torch.load(run / "last.ckpt", map_location="cpu", weights_only=True, mmap=True)
-    return int(saved["loop"]["step"])
 
 
 def how_to_go_on(step: int, max_steps: int | None, fresh: bool) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deweather.cli.console import one_line, say, say_json, say_table
+from deweather.cli.options import Json
 from deweather.errors import WeightsError
 
 if TYPE_CHECKING:
     from deweather.weights import Card
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -112,6 +109,8 @@ def import_checkpoint(
 
 
 def _show_file(path: Path, as_json: bool) -> None:
+    from deweather.weights.files import describe_file
+
     facts = describe_file(path)
     if as_json:
         say_json(facts)
@@ -128,46 +127,6 @@ def _show_file(path: Path, as_json: bool) -> None:
         _say_card(Card(**card))
     except (TypeError, ValueError):  # a card of other keys than those of the bundled weights
         _say_facts({k: v if isinstance(v, str) else json.dumps(v) for k, v in card.items()})
-
-
-def describe_file(path: Path) -> dict[str, Any]:
-    """What a weights file says of itself, its checksum, and the card beside it.
-
-    The card is the TOML file of the same name, of whatever keys, if its `sha256` is that of this
-    very file; a note says why there is none.
-
-    Raises:
-        WeightsError: not a weights file of this package.
-    """
-    from deweather.weights.files import read_header
-
-    header = read_header(path)
-    facts: dict[str, Any] = {
-        "file": str(path),
-        "model": header.model,
-        "switches": header.switches,
-        "task": header.task,
-        "size": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-    card, note = _card_beside(path, facts["sha256"])
-    return {**facts, "card": card, "note": note}
-
-
-def _card_beside(path: Path, sha256: str) -> tuple[dict[str, Any] | None, str | None]:
-    """The card of a weights file, or why there is none."""
-    beside = path.with_name(path.name.removesuffix(".safetensors") + ".toml")
-    if not beside.is_file():
-        return None, "there is no card beside it"
-    try:
-        card = tomllib.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return None, f"{beside} cannot be read as TOML ({error})"
-    if card.get("sha256") != sha256:
-        stated = card.get("sha256", "none")
-        return None, f"{beside} is not the card of this file: the sha256 that it states is {stated}"
-    # TOML has dates, JSON has none.
-    return json.loads(json.dumps(card, default=str)), None
 
 
 def _say_facts(facts: dict[str, str]) -> None:

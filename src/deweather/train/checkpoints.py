@@ -115,3 +115,10 @@ def full_disk_said(path: Path) -> Iterator[None]:
             f"{path}: the disk is full ({free} MiB are free). The files before are whole: free "
             "some space and give the same command again."
         ) from error
+
+
+def steps_done(run: Path) -> int:
+    """The step at which the checkpoint of a run's folder was written."""
+    # Mapped and not read: of the file, which holds all weights, one number is wanted.
+    saved = torch.load(run / "last.ckpt", map_location="cpu", weights_only=True, mmap=True)
+    return int(saved["loop"]["step"])

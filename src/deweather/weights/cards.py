@@ -11,7 +11,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -85,6 +85,27 @@ def read_card(name: str) -> Card:
     if name not in list_weights():
         raise UnknownNameError("weights", name, list_weights())
     return Card(**tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def read_card_beside(path: Path, sha256: str) -> tuple[dict[str, Any] | None, str | None]:
+    """The card beside a weights file, of whatever keys, or why there is none.
+
+    Args:
+        path: the weights file; its card is the TOML file of the same name.
+        sha256: of the weights file; a card that states another one belongs to another file.
+    """
+    beside = path.with_name(path.name.removesuffix(".safetensors") + ".toml")
+    if not beside.is_file():
+        return None, "there is no card beside it"
+    try:
+        card = tomllib.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return None, f"{beside} cannot be read as TOML ({error})"
+    if card.get("sha256") != sha256:
+        stated = card.get("sha256", "none")
+        return None, f"{beside} is not the card of this file: the sha256 that it states is {stated}"
+    # TOML has dates, JSON has none.
+    return json.loads(json.dumps(card, default=str)), None
 
 
 def write_card(path: Path, card: Card) -> None:

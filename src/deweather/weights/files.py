@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.torch import save
 from deweather.atomic import write_whole
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.models import Network, create_model
-from deweather.weights.cards import find_weights
+from deweather.weights.cards import find_weights, read_card_beside
 
 _KEY = "deweather"
 
@@ -80,6 +81,28 @@ def read_header(path: str | Path) -> Header:
     if not all(isinstance(value, kind) for value, kind in kinds):
         raise _damaged(path, text)
     return header
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """What a weights file says of itself, its checksum, and the card beside it.
+
+    The card is the TOML file of the same name, of whatever keys, if its `sha256` is that of this
+    very file; a note says why there is none.
+
+    Raises:
+        WeightsError: not a weights file of this package.
+    """
+    header = read_header(path)
+    facts: dict[str, Any] = {
+        "file": str(path),
+        "model": header.model,
+        "switches": header.switches,
+        "task": header.task,
+        "size": path.stat().st_size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    card, note = read_card_beside(path, facts["sha256"])
+    return {**facts, "card": card, "note": note}
 
 
 def _damaged(path: str | Path, header: str) -> WeightsError:

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from common import pixels_of
 
-from deweather.jobs.demo import demo_scenes
 from deweather.inference import Restorer
+from deweather.jobs.demo import demo_scenes
 
 OUT = Path(__file__).parents[1] / "docs" / "before_after.jpg"
 WIDTH = 1200

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+TEMPORARY = re.compile(r"\.dw-[0-9a-f]{12}\.tmp")
+"""Names under which files are built before they are complete."""
 
 
 @contextlib.contextmanager
@@ -38,3 +42,18 @@ def write_whole(target: Path, data: bytes) -> None:
     """Write a file of these bytes; see `replacing`."""
     with replacing(target) as file:
         file.write(data)
+
+
+def remove_leftovers(folders: Collection[Path], before: float) -> None:
+    """Remove the incomplete files that killed runs left in folders.
+
+    Args:
+        folders: the folders; what lies deeper stays.
+        before: seconds since the epoch, as `time.time` tells them. What was written later stays:
+            another run may be at work on it.
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for path in folder.iterdir():
+                if TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < before:
+                    path.unlink(missing_ok=True)

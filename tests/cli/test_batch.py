@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from deweather import atomic
 from deweather.cli import console
 from deweather.inference import Restorer
-from deweather.jobs import restore as batch
+from deweather.jobs import restore as jobs_restore
 
 from .conftest import files, write
 
@@ -93,7 +94,7 @@ def test_one_load_for_the_batch(restore, album, monkeypatch):
 
 @pytest.mark.parametrize("limit", [0, 1 << 20])
 def test_reading_ahead_changes_nothing(restore, album, monkeypatch, limit):
-    monkeypatch.setattr(batch, "_READ_AHEAD_BYTES", limit)
+    monkeypatch.setattr(jobs_restore, "_READ_AHEAD_BYTES", limit)
     (album / "in/b.png").write_bytes(b"")
     result = restore(album / "in", "--out", album / "out")
     assert result.exit_code == 1
@@ -121,7 +122,7 @@ def test_the_name_of_leftovers_is_that_of_the_writer(restore, album, monkeypatch
     monkeypatch.setattr(os, "replace", lambda a, b: (names.append(a.name), replace(a, b)))
     assert restore(album / "in", "--out", album / "out").exit_code == 0
     assert len(names) == 4
-    assert all(batch._LEFTOVER.fullmatch(name) for name in names)
+    assert all(atomic.TEMPORARY.fullmatch(name) for name in names)
 
 
 def command(album, haze, *more):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deweather.jobs import demo as demo_scene
+from deweather.jobs import demo as jobs_demo
 from deweather.metrics import PSNR_PROTOCOL, psnr
 
 from .conftest import files, pixels
@@ -16,10 +16,10 @@ from .conftest import files, pixels
 @pytest.fixture
 def small(monkeypatch):
     """The demo's scenes reduced by cropping, which is quick."""
-    scenes = demo_scene.demo_scenes()
+    scenes = jobs_demo.demo_scenes()
     crop = np.s_[..., 200:264, 300:396]
-    cut = [demo_scene.DemoScene(s.name, s.weather, s.truth[crop], s.seen[crop]) for s in scenes]
-    monkeypatch.setattr(demo_scene, "demo_scenes", lambda: cut)
+    cut = [jobs_demo.DemoScene(s.name, s.weather, s.truth[crop], s.seen[crop]) for s in scenes]
+    monkeypatch.setattr(jobs_demo, "demo_scenes", lambda: cut)
     return cut
 
 
@@ -71,7 +71,7 @@ def test_a_missing_extra_is_named(run, monkeypatch, tmp_path):
 
 
 def test_the_geometry_maps_one_view_onto_the_other():
-    scene = demo_scene.motorcycle()
+    scene = jobs_demo.motorcycle()
     left, right = scene.frames[0]
     disparity = scene.disparity[0, 0, 0]
     column = torch.arange(disparity.shape[1])[None] - disparity
@@ -90,7 +90,7 @@ def test_the_geometry_maps_one_view_onto_the_other():
 
 
 def test_the_scenes_are_always_the_same():
-    first, second = demo_scene.demo_scenes(), demo_scene.demo_scenes()
+    first, second = jobs_demo.demo_scenes(), jobs_demo.demo_scenes()
     assert [s.name for s in first] == ["haze", "rain", "clear"]
     for one, other in zip(first, second, strict=True):
         assert torch.equal(one.seen, other.seen)

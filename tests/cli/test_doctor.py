@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from deweather.cli import doctor
 from deweather.inference import Restorer
+from deweather.jobs import self_test
 from deweather.weights import cards
 
 
@@ -44,7 +44,7 @@ def restorer(haze):
 
 @pytest.mark.parametrize("views", [1, 2])
 def test_the_self_test_passes_a_sound_restorer(restorer, views):
-    assert "finite, in range, repeatable" in doctor.restore_twice(restorer, views)
+    assert "finite, in range, repeatable" in self_test.restore_twice(restorer, views)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_the_self_test_passes_a_sound_restorer(restorer, views):
 def test_the_self_test_finds_a_broken_one(restorer, monkeypatch, broken, complaint):
     monkeypatch.setattr(Restorer, "restore", lambda self, frames: broken(frames))
     with pytest.raises(RuntimeError, match=complaint):
-        doctor.restore_twice(restorer, views=1)
+        self_test.restore_twice(restorer, views=1)
 
 
-def test_the_made_up_weather_is_always_the_same():
-    first, second = doctor.made_up_weather(2), doctor.made_up_weather(2)
+def test_the_synthetic_weather_is_always_the_same():
+    first, second = self_test.synthetic_weather(2), self_test.synthetic_weather(2)
     assert first.shape == (1, 2, 3, 96, 128)
     assert torch.equal(first, second)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from deweather.cli.restore import spread_right
+from deweather.cli.restore import repeat_right
 from deweather.inference import Restorer
 
 from .conftest import files, picture, pixels, write
@@ -103,16 +103,16 @@ def test_a_bad_view_fails_its_pair_and_is_named(restore, rig):
 
 
 def test_views_without_partner_fail_alone(restore, rig):
-    write(rig / "l/0 lonely.png")
-    write(rig / "r/z lonely.png")
+    write(rig / "l/0 unpaired.png")
+    write(rig / "r/z unpaired.png")
     args = (rig / "l", "--right", rig / "r", "--out", rig / "out")
     result = restore(*args)
     assert result.exit_code == 1
     advice = "Give left and right pictures the same names."
     assert result.stderr.splitlines() == [
         "2 restored, 2 failed",
-        f"failed: {rig}/l/0 lonely.png: it has no partner among the right pictures. {advice}",
-        f"failed: {rig}/r/z lonely.png: it has no partner among the left pictures. {advice}",
+        f"failed: {rig}/l/0 unpaired.png: it has no partner among the right pictures. {advice}",
+        f"failed: {rig}/r/z unpaired.png: it has no partner among the left pictures. {advice}",
     ]
     names = ["left/1.png", "left/sub/2.png", "right/1.png", "right/sub/2.png"]
     assert files(rig / "out") == names
@@ -123,10 +123,10 @@ def test_views_without_partner_fail_alone(restore, rig):
 
 
 def test_views_without_partner_in_json(restore, rig):
-    write(rig / "l/lonely.png")
+    write(rig / "l/unpaired.png")
     result = restore(rig / "l", "--right", rig / "r", "--out", rig / "out", "--json")
     first, *others = map(json.loads, result.stdout.splitlines())
-    assert (first["source"], first["right"]) == (str(rig / "l/lonely.png"), None)
+    assert (first["source"], first["right"]) == (str(rig / "l/unpaired.png"), None)
     assert (first["status"], first["outputs"]) == ("failed", [])
     assert first["error"].startswith("it has no partner among the right pictures.")
     assert [record["status"] for record in others] == ["done", "done"]
@@ -143,13 +143,13 @@ def test_no_partner_at_all_is_wrong_usage(restore, rig):
 def test_a_view_without_partner_is_not_replaced(restore, tmp_path):
     write(tmp_path / "l/1.jpg")
     write(tmp_path / "r/1.jpg")
-    lonely = write(tmp_path / "out/left/1.png", 5)
-    before = lonely.read_bytes()
-    args = (tmp_path / "l", "--right", tmp_path / "r/1.jpg", lonely, "--out", tmp_path / "out")
+    unpaired = write(tmp_path / "out/left/1.png", 5)
+    before = unpaired.read_bytes()
+    args = (tmp_path / "l", "--right", tmp_path / "r/1.jpg", unpaired, "--out", tmp_path / "out")
     result = restore(*args, "--format", "png", "--overwrite")
     assert result.exit_code == 2
-    assert f"{lonely} is an input and would be replaced by the result of" in result.stderr
-    assert lonely.read_bytes() == before
+    assert f"{unpaired} is an input and would be replaced by the result of" in result.stderr
+    assert unpaired.read_bytes() == before
 
 
 def test_side_by_side(restore, haze, tmp_path):
@@ -185,4 +185,4 @@ def test_side_by_side_of_odd_width_fails(restore, tmp_path):
     ],
 )
 def test_right_takes_many_after_the_pictures(given, parsed):
-    assert spread_right(given.split(), {"--json"}) == parsed.split()
+    assert repeat_right(given.split(), {"--json"}) == parsed.split()

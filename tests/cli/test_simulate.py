@@ -10,9 +10,10 @@ from PIL import Image
 
 from deweather.image import Camera
 from deweather.image.frames import from_frames, to_frames
-from deweather.jobs import geometry
-from deweather.jobs import simulate as simulation
+from deweather.jobs import memory
+from deweather.jobs import simulate as jobs_simulate
 from deweather.weather import Compose, Haze, Rain, Scene
+from deweather.weather.geometry import PartialCamera, find_geometry
 
 from .conftest import files, pixels, write
 
@@ -101,9 +102,9 @@ def test_holes_of_a_disparity_end_at_the_edges_of_the_picture(tmp_path):
     holed = truth.copy()
     holed[5:15, 18:32] = np.nan
     np.save(tmp_path / "d.npy", holed)
-    rig = geometry.Rig(40.0, 0.5, source="disparity")
+    camera = PartialCamera(40.0, 0.5)
     for views in ([picture], [picture, picture], [picture.astype(np.uint16) * 257]):
-        found = geometry.geometry_of(views, rig, tmp_path / "d.npy", 0).disparity
+        found = find_geometry(views, camera, map_file=tmp_path / "d.npy").disparity
         assert found.shape == (1, len(views), 1, 20, 40)
         near = np.abs(found[0, 0, 0].numpy() - truth)[:, np.r_[:22, 26:40]]
         assert near.max() < 1e-5
@@ -254,7 +255,7 @@ def test_a_killed_run_is_told_from_a_finished_one(simulate, tmp_path, monkeypatc
 
     thick = ("--haze", "visibility=5")
     with monkeypatch.context() as patch:
-        patch.setattr(simulation, "write_picture", killed)
+        patch.setattr(jobs_simulate, "write_picture", killed)
         result = simulate(source, "--out", out, "--overwrite", weather=thick)
     assert result.exit_code == 130
     assert (out / "a.png").read_bytes() == foggy
@@ -339,7 +340,7 @@ def test_a_disparity_of_another_size_fails(simulate, tmp_path):
 
 
 def test_pictures_beyond_the_memory_are_refused(simulate, tmp_path, monkeypatch):
-    monkeypatch.setattr(geometry, "_free_memory", lambda: 100_000)
+    monkeypatch.setattr(memory, "free_memory", lambda: 100_000)
     result = simulate(write(tmp_path / "a.png"), "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "32x24 pixels in 1 views need about 0.0 GiB of memory" in result.stderr
@@ -347,7 +348,7 @@ def test_pictures_beyond_the_memory_are_refused(simulate, tmp_path, monkeypatch)
 
 
 def test_free_memory_is_known():
-    assert geometry._free_memory() is None or geometry._free_memory() > 1 << 20
+    assert memory.free_memory() is None or memory.free_memory() > 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deweather.errors import ConfigError, UnknownNameError
-from deweather.jobs.parameters import CAMERA, HAZE, RAIN, Range, between, parse, show
+from deweather.jobs.parameters import (
+    CAMERA,
+    HAZE,
+    RAIN,
+    Range,
+    format_parameters,
+    interpolate,
+    parse_parameters,
+)
 from deweather.weather import Haze, Rain
 
 
@@ -36,14 +44,19 @@ def test_every_parameter_of_the_operators_can_be_set(table, operator):
     ],
 )
 def test_values_by_type(text, key, value):
-    found = parse("--haze", text, HAZE)
+    found = parse_parameters("--haze", text, HAZE)
     assert found == {key: value}
     assert type(found[key]) is type(value)
 
 
 def test_fractions():
-    assert parse("--rain", "rate=25,exposure=1/250", RAIN) == {"rate": 25.0, "exposure": 1 / 250}
-    assert parse("--rain", "exposure=1/1000..1/60", RAIN) == {"exposure": Range(1 / 1000, 1 / 60)}
+    assert parse_parameters("--rain", "rate=25,exposure=1/250", RAIN) == {
+        "rate": 25.0,
+        "exposure": 1 / 250,
+    }
+    assert parse_parameters("--rain", "exposure=1/1000..1/60", RAIN) == {
+        "exposure": Range(1 / 1000, 1 / 60)
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,14 +83,14 @@ def test_fractions():
 )
 def test_values_of_another_type(text, message):
     with pytest.raises(ConfigError, match=message):
-        parse("--haze", text, HAZE)
+        parse_parameters("--haze", text, HAZE)
 
 
 def test_unknown_keys_name_the_nearest():
     with pytest.raises(UnknownNameError, match=r"key of --haze 'visibilty'.*'visibility'"):
-        parse("--haze", "visibilty=300", HAZE)
+        parse_parameters("--haze", "visibilty=300", HAZE)
     with pytest.raises(UnknownNameError, match=r"key of --camera 'basline'.*'baseline'"):
-        parse("--camera", "focal=720,basline=1", CAMERA)
+        parse_parameters("--camera", "focal=720,basline=1", CAMERA)
 
 
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -87,10 +100,10 @@ ranges = st.tuples(number, number).filter(lambda p: p[0] < p[1]).map(lambda p: R
 @given(number | ranges, st.tuples(number, number, number), st.booleans(), st.integers(0, 99))
 def test_what_is_shown_reads_back_exactly(visibility, drift, linear, octaves):
     settings = {"visibility": visibility, "linear": linear, "drift": drift, "octaves": octaves}
-    assert parse("--haze", show(settings), HAZE) == settings
+    assert parse_parameters("--haze", format_parameters(settings), HAZE) == settings
 
 
 def test_ranges_are_even_or_even_in_the_logarithm():
-    assert between(Range(-5, 5), 0.25, "wind") == -2.5
-    assert between(Range(100, 400), 0.5, "visibility") == pytest.approx(200)
-    assert between(Range(0, 50), 0.5, "rate") == 25
+    assert interpolate(Range(-5, 5), 0.25, "wind") == -2.5
+    assert interpolate(Range(100, 400), 0.5, "visibility") == pytest.approx(200)
+    assert interpolate(Range(0, 50), 0.5, "rate") == 25

@@ -7,19 +7,17 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deweather.cli.console import one_line, say, say_json, say_table
+from deweather.cli.options import DataLayout, DataSet, Json
 
 if TYPE_CHECKING:
     from deweather.data.audit import Audit
 
 _SHOWN = 20  # lines of each kind of finding; JSON has all
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(
     help="Look at data sets: known layouts, what is wrong with a folder.",
@@ -58,12 +56,9 @@ def layouts(as_json: Json = False) -> None:
 
 @app.command("audit")
 def audit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
+    folder: DataSet,
     *,
-    layout: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Its layout; see `deweather data layouts`."),
-    ],
+    layout: DataLayout,
     pairs: Annotated[
         int, typer.Option(min=0, help="Stereo pairs to match points in, spread over all.")
     ] = 20,

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
 
 import typer
 
-from deweather._version import __version__
 from deweather.cli.console import one_line, say, say_json
-
-if TYPE_CHECKING:
-    from deweather.inference import Restorer
+from deweather.cli.options import Device, Json
 
 
-@dataclass(frozen=True)
-class Check:
-    """One question and its answer."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
-def doctor(
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to run the self-test.")
-    ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def doctor(device: Device = "auto", as_json: Json = False) -> None:
     """Check the installation: versions, devices, bundled weights, and a self-test.
 
     Exit code 1 if a check fails.
     """
     from deweather.inference.devices import pick_device
+    from deweather.jobs.self_test import (
+        check_restoring,
+        check_weights,
+        find_devices,
+        find_versions,
+    )
 
     pick_device(device)
     versions, devices = find_versions(), find_devices()
-    checks = [*_check_weights(), *_check_restoring(device)]
+    checks = [*check_weights(), *check_restoring(device)]
     ok = all(check.ok for check in checks)
     if as_json:
         shown = [asdict(check) for check in checks]
@@ -53,116 +39,3 @@ def doctor(
             say(f"{'ok' if check.ok else 'FAILED':<10} {check.name}: {one_line(check.detail)}")
     if not ok:
         raise typer.Exit(1)
-
-
-def find_versions() -> dict[str, str]:
-    """Versions of what restoring stands on."""
-    import cv2
-    import numpy as np
-    import PIL
-    import torch
-
-    return {
-        "deweather": __version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "Pillow": PIL.__version__,
-        "OpenCV": cv2.__version__,
-    }
-
-
-def find_devices() -> list[str]:
-    """What networks can run on here, best last."""
-    import torch
-
-    devices = [f"cpu, {torch.get_num_threads()} threads"]
-    if torch.backends.mps.is_available():
-        devices.append("mps")
-    for index in range(torch.cuda.device_count()):
-        facts = torch.cuda.get_device_properties(index)
-        devices.append(f"cuda:{index}, {facts.name}, {facts.total_memory / 2**30:.0f} GiB")
-    return devices
-
-
-def _check_weights() -> list[Check]:
-    """Every bundled file is the one of its card, and each task has its default."""
-    from deweather.inference.networks import DEFAULTS
-    from deweather.weights import find_weights, list_weights
-
-    def checksum(name: str) -> Callable[[], str]:
-        return lambda: f"{find_weights(name).name} is the file of its card"
-
-    names = sorted({*list_weights(), *DEFAULTS.values()})
-    return [_check(f"weights {name}", checksum(name)) for name in names]
-
-
-def _check_restoring(device: str) -> list[Check]:
-    """Restore small made-up pictures in haze and rain."""
-    restorers: list[Restorer] = []
-
-    def load() -> str:
-        from deweather.inference import Restorer
-
-        restorers.append(Restorer("auto", device=device))
-        return f"loaded onto {restorers[0].device}"
-
-    loading = _check("networks", load)
-    if not loading.ok:
-        return [loading]
-    return [
-        loading,
-        _check("restores a picture", lambda: restore_twice(restorers[0], views=1)),
-        _check("restores a pair", lambda: restore_twice(restorers[0], views=2)),
-    ]
-
-
-def _check(name: str, test: Callable[[], str]) -> Check:
-    try:
-        return Check(name, True, test())
-    except Exception as error:  # whatever is wrong with the installation, say it
-        kind = "" if str(error) else type(error).__name__
-        return Check(name, False, f"{kind}{error}")
-
-
-def restore_twice(restorer: Restorer, views: int) -> str:
-    """Restore a made-up scene in haze and rain twice and look at the results.
-
-    Raises:
-        RuntimeError: they are not finite, in range, of the size given, or not twice the same.
-    """
-    import numpy as np
-    import torch
-
-    frames = made_up_weather(views)
-    first, second = (restorer.restore(frames) for _ in range(2))
-    if first.shape != frames.shape:
-        raise RuntimeError(f"the shape is {tuple(first.shape)}, not {tuple(frames.shape)}")
-    if not bool(torch.isfinite(first).all()):
-        raise RuntimeError("there are values that are not finite")
-    low, high = float(first.min()), float(first.max())
-    if low < 0 or high > 1:
-        raise RuntimeError(f"values go from {low:.4f} to {high:.4f}, beyond [0, 1]")
-    apart = float((first - second).abs().max())
-    # Graphics cards may add in another order each time; the CPU may not.
-    if apart > (0 if restorer.device.type == "cpu" else 1 / 255):
-        raise RuntimeError(f"two runs differ by up to {apart:.5f}")
-    change = float((first - frames).abs().mean() * 255)
-    height, width = np.asarray(frames.shape[-2:])
-    return f"{width}x{height}, finite, in range, repeatable, mean change {change:.1f} of 255"
-
-
-def made_up_weather(views: int) -> Any:
-    """Frames (1, views, 3, 96, 128) of blocks on a slope in haze and rain, always the same."""
-    import torch
-
-    from deweather.image import Camera
-    from deweather.weather import Compose, Haze, Rain, Scene
-
-    generator = torch.Generator().manual_seed(7)
-    colours = torch.rand(1, 1, 3, 12, 16, generator=generator)
-    clean = colours.repeat_interleave(8, -1).repeat_interleave(8, -2).expand(1, views, 3, 96, 128)
-    disparity = torch.linspace(1, 8, 96).view(1, 1, 1, 96, 1).expand(1, views, 1, 96, 128)
-    scene = Scene.of(clean, disparity, Camera(focal_length=100.0, baseline=0.5))
-    return Compose([Haze(visibility=60.0), Rain(rate=40.0)])(scene, seed=7).frames

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deweather.cli.console import one_line, say, say_json, say_table
-from deweather.cli.restore import Device, TakenOut, Weather, Weights
+from deweather.cli.options import (
+    DataLayout,
+    DataSet,
+    Device,
+    Json,
+    TakenOut,
+    Weather,
+    Weights,
+)
 
 _SHOWN = 10  # samples; JSON has all
 _MOST = 100.0  # dB; equal pictures would spoil a mean
@@ -30,23 +37,21 @@ class Score:
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
+    folder: DataSet,
     *,
-    layout: Annotated[
-        str, typer.Option(metavar="NAME", help="Its layout; see `deweather data layouts`.")
-    ],
+    layout: DataLayout,
     split: Annotated[
         str | None, typer.Option(metavar="train|val|test", help="Which samples; all by default.")
     ] = None,
     weather: TakenOut = Weather.auto,
     weights: Weights = None,
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every sample.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Score what `restore` makes of a data set against its truth.
 
     Prints the PSNR in dB before and after by the protocol psnr_rgb_uint8_rounded, over whole
-    pictures, the mean of both views of pairs, at most 100 a sample.
+    pictures, the mean of both views of pairs, at most 100 a sample. JSON has every sample.
     """
     from deweather.data import PictureSet
     from deweather.errors import ConfigError

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from deweather.cli.console import say, say_json, say_table
+from deweather.cli.options import Json
 
 _SIZES = {
     "": "published size",
@@ -16,9 +15,7 @@ _SIZES = {
 _LOCAL = "local averages: tiles agree with the whole picture"
 
 
-def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def models(as_json: Json = False) -> None:
     """List the networks: what each is for, parameters, cost, weights, sizes, tiling, views."""
     import torch
 

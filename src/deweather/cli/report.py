@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING
+
+import typer
 
 from deweather.cli.console import one_line, say, say_json
 
 if TYPE_CHECKING:
-    from deweather.jobs.plan import Job
-    from deweather.jobs.restore import Outcome
+    from deweather.jobs.outcome import Outcome
 
 Sink = Callable[["Outcome"], None]
 
@@ -23,6 +25,7 @@ def report(
     total: int,
     *,
     as_json: bool,
+    to_stderr: bool = False,
     done: str = "restored",
 ) -> None:
     """Show outcomes as they come, then a summary on stderr that lists those that failed.
@@ -32,12 +35,13 @@ def report(
         ended: takes the outcomes as they come.
         total: how many there will be.
         as_json: print one JSON object for each on stdout, and nothing else there.
+        to_stderr: print nothing on stdout, which takes the pictures themselves.
         done: what the summary says of those that were done.
     """
     try:
         with ExitStack() as stack:
-            sink: Sink = _json if as_json else _line
-            if sys.stdout.isatty() and not as_json:
+            sink: Sink = _json if as_json else lambda o: say(describe(o), error=to_stderr)
+            if sys.stdout.isatty() and not as_json and not to_stderr:
                 sink = _bar(stack, total)
             for outcome in outcomes:
                 ended.append(outcome)
@@ -45,48 +49,34 @@ def report(
         count = Counter(outcome.status for outcome in ended)
         again = "(--overwrite makes them again)"
         skipped = f", {count['skipped']} already there {again}" if count["skipped"] else ""
-        say(f"{count['done']} {done}{skipped}, {count['failed']} failed", error=True)
+        cancelled = f", {count['cancelled']} cancelled" if count["cancelled"] else ""
+        say(f"{count['done']} {done}{skipped}{cancelled}, {count['failed']} failed", error=True)
     finally:  # also when interrupted: beside a bar failures are shown nowhere else
         for outcome in ended:
             if outcome.status == "failed":
-                say(f"failed: {_names(outcome.job)}: {one_line(outcome.error)}", error=True)
+                say(f"failed: {_names(outcome)}: {one_line(outcome.error)}", error=True)
 
 
 def describe(outcome: Outcome) -> str:
     """One line on an outcome."""
-    names = _names(outcome.job)
+    names = _names(outcome)
     if outcome.status == "failed":
         return f"{names}: failed: {one_line(outcome.error)}"
-    targets = " + ".join(one_line(target) for target in outcome.job.targets)
+    if outcome.status == "cancelled":
+        return f"{names}: cancelled"
+    targets = " + ".join(map(one_line, outcome.outputs))
     if outcome.status == "skipped":
         return f"{names} -> {targets} (exists; --overwrite makes it again)"
     notes = "".join(f" [{one_line(note)}]" for note in outcome.notes)
     return f"{names} -> {targets} ({outcome.seconds:.1f} s){notes}"
 
 
-def _names(job: Job) -> str:
-    return " + ".join(one_line(source) for source in job.sources)
-
-
-def _line(outcome: Outcome) -> None:
-    say(describe(outcome))
+def _names(outcome: Outcome) -> str:
+    return " + ".join(map(one_line, outcome.sources))
 
 
 def _json(outcome: Outcome) -> None:
-    job = outcome.job
-    say_json(
-        {
-            "source": str(job.sources[0]),
-            "right": str(job.sources[1]) if len(job.sources) == 2 else None,
-            "outputs": [] if outcome.status == "failed" else [str(t) for t in job.targets],
-            "status": outcome.status,
-            "seconds": round(outcome.seconds, 3),
-            "width": outcome.width,
-            "height": outcome.height,
-            "notes": outcome.notes,
-            "error": outcome.error,
-        }
-    )
+    say_json(outcome.as_dict())
 
 
 def _bar(stack: ExitStack, total: int) -> Sink:
@@ -121,7 +111,28 @@ def _bar(stack: ExitStack, total: int) -> Sink:
         if outcome.notes:
             progress.console.print(Text(describe(outcome)), soft_wrap=True)
         # Square brackets in a file name are no markup.
-        name = one_line(outcome.job.sources[0].name).replace("[", "\\[")
+        name = one_line(PurePath(outcome.sources[0]).name).replace("[", "\\[")
         progress.update(task, advance=1, failed=f"{failed} failed" if failed else "", at=name)
 
     return sink
+
+
+@contextmanager
+def interruptible(total: int, overwrite: bool) -> Iterator[list[Outcome]]:
+    """A list for outcomes; Ctrl-C in the block ends the program and says how to continue.
+
+    Args:
+        total: how many outcomes there will be.
+        overwrite: whether the same command would do again what is done.
+    """
+    ended: list[Outcome] = []
+    try:
+        yield ended
+    except KeyboardInterrupt as interrupt:
+        how = (
+            "The same command would start over; leave out --overwrite to keep what is done."
+            if overwrite
+            else "Give the same command again to continue."
+        )
+        say(f"Interrupted after {len(ended)} of {total}. {how}", error=True)
+        raise typer.Exit(130) from interrupt

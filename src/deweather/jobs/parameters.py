@@ -1,4 +1,4 @@
-"""`--haze visibility=300,airlight=smog` and its like: text to parameters and back.
+"""Parameters of haze, rain and camera from text such as `visibility=300,airlight=smog`, and back.
 
 Values are numbers (also `1/250` and `inf`), ranges of numbers from which each picture draws its own
 (`100..400`), switches (yes, no), colours (a name, a grey, or `0.8:0.7:0.5`) and vectors (`1:0:0`).
@@ -24,7 +24,7 @@ class Range(NamedTuple):
 
 Single = float | int | bool | str | tuple[float, ...]
 Value = Single | Range
-Settings = dict[str, Value]
+Parameters = dict[str, Value]
 """Parameters by name, in the order of the table they were checked against."""
 
 _NUMBER = r"[-+]?(?:inf|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
@@ -130,7 +130,7 @@ LOGARITHMIC = frozenset(
 """Parameters whose ranges are drawn evenly in the logarithm: their effect is one of ratios."""
 
 
-def parse(option: str, text: str, table: Table) -> Settings:
+def parse_parameters(option: str, text: str, table: Table) -> Parameters:
     """Read `key=value,key=value`.
 
     Args:
@@ -139,13 +139,13 @@ def parse(option: str, text: str, table: Table) -> Settings:
         table: keys and how their values are written.
 
     Returns:
-        The settings in the order of the table.
+        The parameters in the order of the table.
 
     Raises:
         UnknownNameError: a key is not in the table; the message names the nearest.
         ConfigError: a value is not of its type, or a key is given twice or without value.
     """
-    found: Settings = {}
+    found: Parameters = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
         key, equals, written = (part.strip() for part in item.partition("="))
         if not equals or not written:
@@ -163,22 +163,22 @@ def parse(option: str, text: str, table: Table) -> Settings:
     return {key: found[key] for key in table if key in found}
 
 
-def show(settings: Mapping[str, Value]) -> str:
-    """Settings as they are written on the command line; `parse` gives them back exactly."""
-    return ",".join(f"{key}={_show(value)}" for key, value in settings.items())
+def format_parameters(parameters: Mapping[str, Value]) -> str:
+    """Parameters as they are written on the command line; `parse_parameters` gives them back exactly."""
+    return ",".join(f"{key}={_format(value)}" for key, value in parameters.items())
 
 
-def _show(value: Value) -> str:
+def _format(value: Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Range):
-        return f"{_show(value.low)}..{_show(value.high)}"
+        return f"{_format(value.low)}..{_format(value.high)}"
     if isinstance(value, tuple):
-        return ":".join(_show(part) for part in value)
+        return ":".join(_format(part) for part in value)
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def between(span: Range, share: float, key: str) -> float:
+def interpolate(span: Range, share: float, key: str) -> float:
     """The value of a range at `share`, in [0, 1): even, or even in the logarithm where it fits."""
     low, high = span
     if key in LOGARITHMIC and low > 0:

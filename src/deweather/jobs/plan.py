@@ -1,4 +1,4 @@
-"""Which pictures become which files, settled before the first pixel is read."""
+"""Which pictures become which files: jobs from names alone, before the first pixel is read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from deweather.errors import ConfigError, PictureError
-from deweather.image import Found, OutputFormat, find_pairs, find_pictures, plan_outputs
+from deweather.image import (
+    Found,
+    OutputFormat,
+    find_pairs,
+    find_pictures,
+    plan_outputs,
+    source_name,
+)
+
+Source = Path | bytes | BinaryIO
+"""A picture file, its content, or a stream of it (open for reading bytes)."""
+
+Target = Path | BinaryIO | type[bytes]
+"""A file to be written, a stream, or `bytes`: the content goes into `Outcome.contents`."""
 
 _NO_PARTNER = (
     "it has no partner among the {other} pictures. Give left and right pictures the same names."
@@ -18,26 +32,56 @@ _NO_PARTNER = (
 
 @dataclass(frozen=True)
 class Job:
-    """One picture, or the two of a pair, to be restored.
+    """One picture, or the two of a pair, to become as many files. Without streams it can be pickled.
 
     Attributes:
-        sources: one file, or left and right.
-        targets: the files to be written, one for each source; none where there is a problem.
-        side_by_side: whether the one picture holds both views.
+        sources: one picture, or left and right.
+        targets: what is to be written, one for each source; none where there is a problem.
+        format: of the targets; "keep" is that of their extension, and of the source without one.
+        overwrite: whether targets may replace files; a job whose files are there is done otherwise.
         problem: why it cannot be done, known from the names alone.
     """
 
-    sources: tuple[Path, ...]
-    targets: tuple[Path, ...]
-    side_by_side: bool = False
+    sources: tuple[Source, ...]
+    targets: tuple[Target, ...]
+    format: OutputFormat = "keep"
+    overwrite: bool = False
     problem: str | None = None
 
     def finished(self) -> bool:
         """Whether all outputs are there: `write_picture` makes files appear complete or never."""
-        return self.problem is None and all(target.is_file() for target in self.targets)
+        return self.problem is None and all(
+            isinstance(target, Path) and target.is_file() for target in self.targets
+        )
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The sources in words."""
+        return tuple(map(source_name, self.sources))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the job writes, in words."""
+        return tuple("<bytes>" if t is bytes else source_name(t) for t in self.targets)
+
+    @property
+    def folders(self) -> set[Path]:
+        """The folders that the job writes into."""
+        return {target.parent for target in self.targets if isinstance(target, Path)}
 
 
-def plan_jobs(
+@dataclass(frozen=True)
+class RestoreJob(Job):
+    """A job of taking weather out.
+
+    Attributes:
+        side_by_side: whether the one picture holds both views.
+    """
+
+    side_by_side: bool = False
+
+
+def plan_restore(
     sources: Sequence[Path],
     out: Path,
     *,
@@ -45,15 +89,39 @@ def plan_jobs(
     side_by_side: bool = False,
     format: OutputFormat = "keep",
     overwrite: bool = False,
+) -> list[RestoreJob]:
+    """Jobs of restoring files and folders; as `plan_files`.
+
+    Args:
+        sources: files and folders; the left views if there are `rights`.
+        out: folder of the outputs.
+        rights: files and folders of the right views.
+        side_by_side: whether each picture holds the left and the right view.
+        format: format of the outputs.
+        overwrite: whether outputs may replace files, including their own sources.
+
+    Raises:
+        PictureError, PairError, ConfigError: as `plan_files`.
+    """
+    jobs = plan_files(sources, out, rights=rights, format=format, overwrite=overwrite)
+    return [RestoreJob(**vars(job), side_by_side=side_by_side) for job in jobs]
+
+
+def plan_files(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    rights: Sequence[Path] = (),
+    format: OutputFormat = "keep",
+    overwrite: bool = False,
 ) -> list[Job]:
-    """What a call of `deweather restore` has to do.
+    """Which pictures among files and in folders become which files of an output folder.
 
     Args:
         sources: files and folders; the left views if there are `rights`.
         out: folder of the outputs; those of pairs go into its `left` and `right`. What lies in it
             is never taken as input when it lies within a folder of `sources`.
         rights: files and folders of the right views.
-        side_by_side: whether each picture holds the left and the right view.
         format: format of the outputs.
         overwrite: whether outputs may replace files, including their own sources.
 
@@ -70,21 +138,21 @@ def plan_jobs(
         raise ConfigError(f"--out {out} is a file; name a folder.")
     _keep_apart(sources, rights, out, overwrite)
     if rights:
-        jobs = _pairs(sources, rights, out, format)
+        jobs = _pairs(sources, rights, out, format, overwrite)
     else:
         items = _without_results(find_pictures(sources), sources, out)
         if not items:
             raise ConfigError(f"all pictures found lie in the output folder {out} itself.")
         plan = plan_outputs(items, out, format)
-        jobs = [Job((source,), (target,), side_by_side) for source, target in plan]
+        jobs = [Job((source,), (target,), format, overwrite) for source, target in plan]
     _protect_inputs(jobs, overwrite)
     return jobs
 
 
 def _pairs(
-    lefts: Sequence[Path], rights: Sequence[Path], out: Path, format: OutputFormat
+    lefts: Sequence[Path], rights: Sequence[Path], out: Path, format: OutputFormat, overwrite: bool
 ) -> list[Job]:
-    pairs, lonely_lefts, lonely_rights = find_pairs(lefts, rights)
+    pairs, unpaired_lefts, unpaired_rights = find_pairs(lefts, rights)
     # A right view is filed under the left one's name, with an extension that tells its own format.
     as_left = [Found(pair.left, pair.relative) for pair in pairs]
     as_right = [Found(p.right, p.relative.with_suffix(p.right.suffix)) for p in pairs]
@@ -94,10 +162,14 @@ def _pairs(
         strict=True,
     )
     # Those without a partner come first: a slip in the names shows before hours of work.
-    lonely = [(path, "right") for path in lonely_lefts] + [(path, "left") for path in lonely_rights]
+    unpaired = [(path, "right") for path in unpaired_lefts]
+    unpaired += [(path, "left") for path in unpaired_rights]
     return [
-        *(Job((path,), (), problem=_NO_PARTNER.format(other=other)) for path, other in lonely),
-        *(Job((left, right), (to_left, to_right)) for (left, to_left), (right, to_right) in plans),
+        *(Job((p,), (), problem=_NO_PARTNER.format(other=other)) for p, other in unpaired),
+        *(
+            Job((left, right), (to_left, to_right), format, overwrite)
+            for (left, to_left), (right, to_right) in plans
+        ),
     ]
 
 
@@ -161,14 +233,16 @@ def _protect_inputs(jobs: Sequence[Job], overwrite: bool) -> None:
             if readers[identity] != {index}:
                 raise ConfigError(
                     f"{target} is an input and would be replaced by the result of "
-                    f"{job.sources[0]}. Name another --out folder."
+                    f"{job.source_names[0]}. Name another --out folder."
                 )
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(file: Source | Target) -> tuple[int, int] | None:
     """What tells whether two names are one file; None where there is no file."""
+    if not isinstance(file, Path):
+        return None
     try:
-        status = path.stat()
+        status = file.stat()
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino

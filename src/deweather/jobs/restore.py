@@ -1,153 +1,144 @@
-"""Restoring many files with one restorer: what goes wrong with one does not stop the others.
-
-This imports torch; the verb imports it once its arguments have turned out well.
-"""
+"""Weather taken out of picture files: a job and a restorer in, an outcome out, never an exception."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, cast
 
-from numpy.typing import NDArray
-
-from deweather.errors import DeweatherError
+from deweather.atomic import remove_leftovers
+from deweather.errors import PictureError
 from deweather.image import (
-    OutputFormat,
     Picture,
     copy_picture,
+    output_kind,
+    picture_bytes,
     read_picture,
+    source_name,
     split_side_by_side,
     write_picture,
 )
 from deweather.inference import Restorer, check_pair
-from deweather.jobs.plan import Job
-
-Array = NDArray[Any]
+from deweather.jobs.outcome import Outcome, reason
+from deweather.jobs.plan import RestoreJob, Source
 
 _READ_AHEAD_BYTES = 16 << 20
 """Files up to this size are read while the one before is restored. Larger ones wait for their turn:
 they would double the memory that the largest pictures need."""
 
-_LEFTOVER = re.compile(r"\.dw-[0-9a-f]{12}\.tmp")
-"""Names under which `write_picture` builds a file before it is complete."""
-
 
 @dataclass
-class Outcome:
-    """What became of a job.
+class _Read:
+    """A picture, and the file that it was read from, or the content of that."""
 
-    Attributes:
-        job: the job.
-        status: whether it was done now, had been done before, or failed.
-        seconds: it took, from waiting for the pixels to the file written.
-        width: of the picture as stored upright, of each view where they are two files.
-        height: likewise.
-        notes: what was changed or lost, in plain sentences.
-        error: why it failed.
-    """
+    picture: Picture
+    source: Path | bytes
 
-    job: Job
-    status: Literal["done", "skipped", "failed"]
-    seconds: float = 0.0
-    width: int | None = None
-    height: int | None = None
-    notes: list[str] = field(default_factory=list)
-    error: str | None = None
+    def content(self) -> bytes:
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
-def restore_all(
-    jobs: Sequence[Job], restorer: Restorer, *, format: OutputFormat, overwrite: bool
-) -> Iterator[Outcome]:
-    """Do the jobs in order; those that are finished are skipped unless `overwrite`.
+def run_all(jobs: Sequence[RestoreJob], restorer: Restorer) -> Iterator[Outcome]:
+    """Do the jobs one after the other; what goes wrong with one does not stop the others.
 
-    At the end the incomplete files that killed runs left behind are removed.
+    First come the outcomes of those that cannot be done, or are done already, then the others in
+    their order. A job that comes twice is done once. At the end the incomplete files that killed
+    runs left behind are removed.
     """
     started = time.time()
-    pending: list[Job] = []
+    pending: dict[RestoreJob, None] = {}
     for job in jobs:
-        if job.problem is not None:
-            yield Outcome(job, "failed", error=job.problem)
-        elif job.finished() and not overwrite:
-            yield Outcome(job, "skipped")
+        if (settled := _settled(job)) is not None:
+            yield settled
+        elif job in pending:
+            yield Outcome.of(job, "skipped")
         else:
-            pending.append(job)
+            pending[job] = None
+    order = list(pending)
     with ThreadPoolExecutor(1, "read") as reader:
-        ahead: Future[list[Picture]] | None = None
-        for job, following in zip_longest(pending, pending[1:]):
+        ahead: Future[list[_Read]] | None = None
+        for job, following in zip_longest(order, order[1:]):
             begun = time.perf_counter()
-            loading = ahead or reader.submit(_read, job)
+            loading = ahead or reader.submit(_read_all, job)
             wait([loading])
-            ahead = reader.submit(_read, following) if following and _small(following) else None
-            outcome = _restore(job, loading, restorer, format, overwrite)
+            ahead = reader.submit(_read_all, following) if following and _small(following) else None
+            outcome = _restored(job, loading.result, restorer)
             del loading  # and with it the pixels
-            outcome.seconds = time.perf_counter() - begun
-            yield outcome
-    remove_leftovers({target.parent for job in jobs for target in job.targets}, started)
+            yield replace(outcome, seconds=time.perf_counter() - begun)
+    remove_leftovers({folder for job in jobs for folder in job.folders}, started)
 
 
-def _read(job: Job) -> list[Picture]:
-    return [read_picture(source) for source in job.sources]
+def run(job: RestoreJob, restorer: Restorer) -> Outcome:
+    """Restore and write the pictures of a job; whatever goes wrong becomes part of the outcome.
+
+    Outputs appear complete or never. Of a job that is done already nothing is read, unless it may
+    overwrite.
+    """
+    if (settled := _settled(job)) is not None:
+        return settled
+    begun = time.perf_counter()
+    outcome = _restored(job, lambda: _read_all(job), restorer)
+    return replace(outcome, seconds=time.perf_counter() - begun)
 
 
-def _small(job: Job) -> bool:
+def _settled(job: RestoreJob) -> Outcome | None:
+    """The outcome of a job that cannot be done, or is done already."""
+    if job.problem is not None:
+        return Outcome.of(job, "failed", error=job.problem)
+    if job.finished() and not job.overwrite:
+        return Outcome.of(job, "skipped")
+    return None
+
+
+def _restored(job: RestoreJob, read: Callable[[], list[_Read]], restorer: Restorer) -> Outcome:
+    facts: dict[str, Any] = {}
     try:
-        return sum(source.stat().st_size for source in job.sources) <= _READ_AHEAD_BYTES
+        files = read()
+        pictures = [file.picture for file in files]
+        facts["height"], facts["width"] = pictures[0].pixels.shape[:2]
+        changed = _restore_pixels(job, pictures, restorer)
+        facts["contents"] = _write_all(job, files, changed)
+        facts["notes"] = _notes(pictures)
+        return Outcome.of(job, "done", **facts)
+    except Exception as error:  # also a lack of memory, or a driver that gives up
+        return Outcome.of(job, "failed", error=reason(error, job), **facts)
+
+
+def _read_all(job: RestoreJob) -> list[_Read]:
+    return [_read(source) for source in job.sources]
+
+
+def _read(source: Source) -> _Read:
+    file = source if isinstance(source, Path | bytes) else _content(source)
+    return _Read(read_picture(file, name=source_name(source)), file)
+
+
+def _content(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read()
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{source_name(stream)}: cannot be read ({error}).") from error
+
+
+def _small(job: RestoreJob) -> bool:
+    """Whether the files of a job are small; a stream may be of any size."""
+    try:
+        return sum(map(_size, job.sources)) <= _READ_AHEAD_BYTES
     except OSError:
         return False
 
 
-def _restore(
-    job: Job,
-    loading: Future[list[Picture]],
-    restorer: Restorer,
-    format: OutputFormat,
-    overwrite: bool,
-) -> Outcome:
-    """Restore and write the pictures of a job; whatever goes wrong becomes part of the outcome."""
-    outcome = Outcome(job, "done")
-    try:
-        pictures = loading.result()
-        outcome.height, outcome.width = pictures[0].pixels.shape[:2]
-        changed = _restore_pixels(job, pictures, restorer)
-        for target, source, picture in zip(job.targets, job.sources, pictures, strict=True):
-            # Of a pair that was cut short one file may be there: only the other one is written.
-            if overwrite or not target.is_file():
-                _write(target, source, picture, changed=changed, format=format, overwrite=overwrite)
-        outcome.notes = _notes(pictures)
-    except Exception as error:  # also a lack of memory, or a driver that gives up
-        outcome.status, outcome.error = "failed", reason(error, job)
-    return outcome
+def _size(source: Source) -> float:
+    if isinstance(source, Path):
+        return source.stat().st_size
+    return len(source) if isinstance(source, bytes) else float("inf")
 
 
-def _write(
-    target: Path,
-    source: Path,
-    picture: Picture,
-    *,
-    changed: bool,
-    format: OutputFormat,
-    overwrite: bool,
-) -> None:
-    """Write a result; where nothing was changed, and the format stays, the file itself is kept."""
-    if not changed and target.suffix.lower() == source.suffix.lower():
-        copy_picture(source, target, overwrite=overwrite)
-        # Of the notes on reading one holds for a copy, too: its further frames were not looked at.
-        first = " Only the first of its pictures was looked at." if picture.info.several else ""
-        picture.info.notes[:] = [f"Nothing was removed, the file is a copy.{first}"]
-        return
-    write_picture(target, picture, picture.pixels, format=format, overwrite=overwrite)
-    if not changed:
-        picture.info.note("Nothing was removed.")
-
-
-def _restore_pixels(job: Job, pictures: list[Picture], restorer: Restorer) -> bool:
+def _restore_pixels(job: RestoreJob, pictures: list[Picture], restorer: Restorer) -> bool:
     """Restore the pixels of each file of a job in place; whether any changed."""
     views = [picture.pixels for picture in pictures]
     if not job.side_by_side:
@@ -157,34 +148,71 @@ def _restore_pixels(job: Job, pictures: list[Picture], restorer: Restorer) -> bo
     return restorer.restore_in_place(split_side_by_side(views[0]))
 
 
-def _notes(pictures: list[Picture]) -> list[str]:
+def _write_all(job: RestoreJob, files: list[_Read], changed: bool) -> tuple[bytes, ...]:
+    """Write the results; the content of those whose target is `bytes`."""
+    contents: list[bytes] = []
+    streams: list[tuple[BinaryIO, bytes]] = []
+    for target, file in zip(job.targets, files, strict=True):
+        path = target if isinstance(target, Path) else None
+        # Of a pair that was cut short one file may be there: only the other one is written.
+        if path is not None and path.is_file() and not job.overwrite:
+            continue
+        picture = file.picture
+        # Where nothing was changed, and the format stays, the file itself is kept.
+        kept = not changed and output_kind(path, picture, job.format) == picture.info.kind
+        if path is not None:
+            _write_file(path, file, job, kept)
+        else:
+            content = file.content() if kept else _encoded(picture, job)
+            if target is bytes:
+                contents.append(content)
+            else:
+                streams.append((cast(BinaryIO, target), content))
+        if not changed:
+            _note_unchanged(picture, kept)
+    for stream, content in streams:  # all results are complete by now
+        _write_stream(stream, content)
+    return tuple(contents)
+
+
+def _encoded(picture: Picture, job: RestoreJob) -> bytes:
+    return picture_bytes(picture, picture.pixels, job.format)
+
+
+def _write_file(path: Path, file: _Read, job: RestoreJob, kept: bool) -> None:
+    if kept:
+        copy_picture(file.source, path, overwrite=job.overwrite)
+    else:
+        pixels = file.picture.pixels
+        write_picture(path, file.picture, pixels, format=job.format, overwrite=job.overwrite)
+
+
+def _write_stream(stream: BinaryIO, content: bytes) -> None:
+    try:
+        stream.write(content)
+        stream.flush()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PictureError(
+            f"{source_name(stream)}: cannot be written ({reason}). Check what reads it."
+        ) from error
+
+
+def _note_unchanged(picture: Picture, kept: bool) -> None:
+    if not kept:
+        picture.info.note("Nothing was removed.")
+        return
+    # Of the notes on reading one holds for a copy, too: its further frames were not looked at.
+    first = " Only the first of its pictures was looked at." if picture.info.several else ""
+    picture.info.notes[:] = [f"Nothing was removed, the file is a copy.{first}"]
+
+
+def _notes(pictures: list[Picture]) -> tuple[str, ...]:
     """The notes of all pictures; those of one view only say of which."""
     if len(pictures) == 1:
-        return list(pictures[0].info.notes)
+        return tuple(pictures[0].info.notes)
     left, right = (picture.info.notes for picture in pictures)
     both = [note for note in left if note in right]
     lefts = [f"Left: {note}" for note in left if note not in both]
     rights = [f"Right: {note}" for note in right if note not in both]
-    return both + lefts + rights
-
-
-def reason(error: Exception, job: Job) -> str:
-    """Why a job failed, without the name of its source, which is shown beside it."""
-    if isinstance(error, MemoryError):
-        return "the picture does not fit into memory. Close other programs or reduce it."
-    if not isinstance(error, DeweatherError):
-        return f"{type(error).__name__}: {error}"
-    text = str(error)
-    return text.removeprefix(f"{job.sources[0]}: ") if len(job.sources) == 1 else text
-
-
-def remove_leftovers(folders: set[Path], before: float) -> None:
-    """Remove incomplete files that killed runs left in output folders.
-
-    Only those last written before this run began: another run may be at work on newer ones.
-    """
-    for folder in folders:
-        with suppress(OSError):
-            for path in folder.iterdir():
-                if _LEFTOVER.fullmatch(path.name) and path.stat().st_mtime < before:
-                    path.unlink(missing_ok=True)
+    return (*both, *lefts, *rights)

@@ -20,6 +20,7 @@ from deweather.image.files import (
     output_name,
     picture_bytes,
     read_picture,
+    read_stream,
     source_name,
     write_picture,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "picture_bytes",
     "plan_outputs",
     "read_picture",
+    "read_stream",
     "source_name",
     "split_side_by_side",
     "write_picture",

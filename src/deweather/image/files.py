@@ -62,12 +62,14 @@ def read_picture(
             to do.
     """
     name = name or source_name(source)
+    named = isinstance(source, str | os.PathLike)
+    content = source if isinstance(source, str | os.PathLike | bytes) else read_stream(source)
     try:
-        with _open(source) as file, ignore_pillow_warnings():
+        with _open(content) as file, ignore_pillow_warnings():
             head = file.read(HEAD_SIZE)
             if not head:
                 raise PictureError("the file is empty. Copy or export it again.")
-            kind = identify(head, name if isinstance(source, str | os.PathLike) else "")
+            kind = identify(head, name if named else "")
             return decode(file, kind, head, max_pixels)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
@@ -75,6 +77,21 @@ def read_picture(
         raise PictureError(f"{name}: the picture does not fit into memory.") from error
     except Exception as error:  # decoders fail in many ways on damaged files, all of which end here
         raise PictureError(f"{name}: {_decoder_complaint(error)}") from error
+
+
+def read_stream(stream: BinaryIO) -> bytes:
+    """All that a stream still holds; decoders go back and forth, which pipes do not allow.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    try:
+        return stream.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PictureError(
+            f"{source_name(stream)}: cannot be read ({reason}). Open it anew."
+        ) from error
 
 
 def write_picture(
@@ -241,17 +258,8 @@ def _decoder_complaint(error: Exception) -> str:
     )
 
 
-def _open(source: str | os.PathLike[str] | bytes | BinaryIO) -> BinaryIO:
-    """A file to read from the start and back and forth, which pipes and devices do not allow."""
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    if isinstance(source, str | os.PathLike):
-        return _open_regular(os.fsdecode(source))
-    try:
-        return io.BytesIO(source.read())
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise PictureError(f"the stream cannot be read ({reason}). Open it anew.") from error
+def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else _open_regular(os.fsdecode(source))
 
 
 def _open_regular(name: str) -> BinaryIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from deweather.image import (
     output_kind,
     picture_bytes,
     read_picture,
+    read_stream,
     source_name,
     split_side_by_side,
     write_picture,
@@ -50,14 +52,12 @@ def run_all(jobs: Sequence[RestoreJob], restorer: Restorer) -> Iterator[Outcome]
     runs left behind are removed.
     """
     started = time.time()
-    pending: dict[RestoreJob, None] = {}
+    pending: Counter[RestoreJob] = Counter()
     for job in jobs:
         if (settled := _settled(job)) is not None:
             yield settled
-        elif job in pending:
-            yield Outcome.of(job, "skipped")
         else:
-            pending[job] = None
+            pending[job] += 1
     order = list(pending)
     with ThreadPoolExecutor(1, "read") as reader:
         ahead: Future[list[_Read]] | None = None
@@ -69,6 +69,8 @@ def run_all(jobs: Sequence[RestoreJob], restorer: Restorer) -> Iterator[Outcome]
             outcome = _restored(job, loading.result, restorer)
             del loading  # and with it the pixels
             yield replace(outcome, seconds=time.perf_counter() - begun)
+            for _ in range(pending[job] - 1):
+                yield Outcome.of(job, "skipped") if outcome.status == "done" else outcome
     remove_leftovers({folder for job in jobs for folder in job.folders}, started)
 
 
@@ -113,15 +115,8 @@ def _read_all(job: RestoreJob) -> list[_Read]:
 
 
 def _read(source: Source) -> _Read:
-    file = source if isinstance(source, Path | bytes) else _content(source)
+    file = source if isinstance(source, Path | bytes) else read_stream(source)
     return _Read(read_picture(file, name=source_name(source)), file)
-
-
-def _content(stream: BinaryIO) -> bytes:
-    try:
-        return stream.read()
-    except (OSError, ValueError) as error:
-        raise PictureError(f"{source_name(stream)}: cannot be read ({error}).") from error
 
 
 def _small(job: RestoreJob) -> bool:

@@ -31,6 +31,14 @@ def say(text: str = "", *, error: bool = False) -> None:
         _silence(stream)
 
 
+def drop_unread() -> None:
+    """Give up what stdout still holds where nobody reads it, so that the exit finds no broken pipe."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence(sys.stdout)
+
+
 def _silence(stream: TextIO) -> None:
     """Let a stream end in nothing, so that the flush at exit finds no broken pipe either."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

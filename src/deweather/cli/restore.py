@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from deweather.cli.console import drop_unread
 from deweather.cli.options import (
     Device,
     Format,
@@ -135,6 +136,8 @@ def restore(
         if not streaming:
             make_folder(Path(out))
         report(run_all(jobs, restorer), ended, len(jobs), as_json=as_json, to_stderr=streaming)
+        if streaming:
+            drop_unread()
     if any(outcome.status == "failed" for outcome in ended):
         raise typer.Exit(1)
 

@@ -24,14 +24,14 @@ def album(tmp_path):
 
 
 def breaking(error, at):
-    """A `restore_in_place` that raises at one call."""
-    restore_in_place, calls = Restorer.restore_in_place, []
+    """A `restore_pictures` that raises at one call."""
+    restore_pictures, calls = Restorer.restore_pictures, []
 
-    def broken(self, views):
+    def broken(self, pictures, **options):
         calls.append(1)
         if len(calls) == at:
             raise error
-        return restore_in_place(self, views)
+        return restore_pictures(self, pictures, **options)
 
     return broken
 
@@ -44,7 +44,7 @@ def breaking(error, at):
     ],
 )
 def test_any_error_is_that_of_one_file(restore, album, monkeypatch, error, shown):
-    monkeypatch.setattr(Restorer, "restore_in_place", breaking(error, at=2))
+    monkeypatch.setattr(Restorer, "restore_pictures", breaking(error, at=2))
     result = restore(album / "in", "--out", album / "out")
     assert result.exit_code == 1
     assert files(album / "out") == ["a.png", "c.png", "d.png"]
@@ -54,7 +54,7 @@ def test_any_error_is_that_of_one_file(restore, album, monkeypatch, error, shown
 
 def test_ctrl_c_says_how_to_continue(restore, album, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Restorer, "restore_in_place", breaking(KeyboardInterrupt(), at=3))
+        patch.setattr(Restorer, "restore_pictures", breaking(KeyboardInterrupt(), at=3))
         result = restore(album / "in", "--out", album / "out")
     assert result.exit_code == 130
     line = "Interrupted after 2 of 4. Give the same command again to continue.\n"
@@ -67,7 +67,7 @@ def test_ctrl_c_says_how_to_continue(restore, album, monkeypatch):
 
 def test_ctrl_c_lists_what_has_failed(restore, album, monkeypatch):
     (album / "in/a.png").write_bytes(b"")
-    monkeypatch.setattr(Restorer, "restore_in_place", breaking(KeyboardInterrupt(), at=2))
+    monkeypatch.setattr(Restorer, "restore_pictures", breaking(KeyboardInterrupt(), at=2))
     result = restore(album / "in", "--out", album / "out")
     assert result.exit_code == 130
     failed, interrupted = result.stderr.splitlines()
@@ -76,7 +76,7 @@ def test_ctrl_c_lists_what_has_failed(restore, album, monkeypatch):
 
 
 def test_ctrl_c_with_overwrite_says_what_it_would_do(restore, album, monkeypatch):
-    monkeypatch.setattr(Restorer, "restore_in_place", breaking(KeyboardInterrupt(), at=1))
+    monkeypatch.setattr(Restorer, "restore_pictures", breaking(KeyboardInterrupt(), at=1))
     result = restore(album / "in", "--out", album / "out", "--overwrite")
     assert result.exit_code == 130
     assert "leave out --overwrite" in result.stderr

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from deweather.image import read_picture
-from deweather.inference import Restorer
+from deweather.inference import Restored, Restorer
 
 from .conftest import files, picture, pixels, write
 
@@ -164,7 +164,11 @@ def test_json_notes_that_of_several_frames_the_first_was_restored(restore, tmp_p
 
 def test_json_notes_that_a_copy_has_frames_that_nobody_looked_at(restore, tmp_path, monkeypatch):
     write(several(tmp_path / "in") / "single.png")
-    monkeypatch.setattr(Restorer, "restore_in_place", lambda self, views: False)
+    monkeypatch.setattr(
+        Restorer,
+        "restore_pictures",
+        lambda self, pictures, **_: [Restored(p, False) for p in pictures],
+    )
     result = restore(tmp_path / "in", "--out", tmp_path / "out", "--json")
     copy = "Nothing was removed, the file is a copy."
     *more, single = (record["notes"] for record in records(result))

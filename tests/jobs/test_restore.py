@@ -15,7 +15,7 @@ from PIL import Image
 from deweather import jobs
 from deweather.errors import PictureError
 from deweather.image import read_picture
-from deweather.inference import Restorer
+from deweather.inference import Progress, Restored, Restorer
 from deweather.jobs import Outcome, RestoreJob, plan_restore, run, run_all
 from tests.cli.conftest import files, picture, write
 
@@ -116,7 +116,11 @@ def test_a_pair_in_memory(restorer, tmp_path):
 def test_where_nothing_was_removed_the_file_is_kept(
     restorer, source, tmp_path, monkeypatch, into, format
 ):
-    monkeypatch.setattr(Restorer, "restore_in_place", lambda self, views: False)
+    monkeypatch.setattr(
+        Restorer,
+        "restore_pictures",
+        lambda self, pictures, **_: [Restored(p, False) for p in pictures],
+    )
     stream, path = io.BytesIO(), tmp_path / "out/a"
     target = {"bytes": bytes, "stream": stream, "path": path}[into]
     outcome = run(RestoreJob((io.BytesIO(source.read_bytes()),), (target,), format), restorer)
@@ -170,10 +174,10 @@ def test_streams_that_break_fail_their_job(restorer, source):
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("driver"), PictureError("odd")])
 def test_it_never_raises(restorer, source, tmp_path, monkeypatch, error):
-    def broken(self, views):
+    def broken(self, pictures, **options):
         raise error
 
-    monkeypatch.setattr(Restorer, "restore_in_place", broken)
+    monkeypatch.setattr(Restorer, "restore_pictures", broken)
     job = RestoreJob((source,), (tmp_path / "out/a.png",))
     outcome = run(job, restorer)
     assert outcome.status == "failed"
@@ -185,10 +189,10 @@ def test_it_never_raises(restorer, source, tmp_path, monkeypatch, error):
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_only_what_ends_the_program_passes(restorer, source, tmp_path, monkeypatch, stop):
-    def stopped(self, views):
+    def stopped(self, pictures, **options):
         raise stop
 
-    monkeypatch.setattr(Restorer, "restore_in_place", stopped)
+    monkeypatch.setattr(Restorer, "restore_pictures", stopped)
     with pytest.raises(stop):
         run(RestoreJob((source,), (tmp_path / "out/a.png",)), restorer)
     assert files(tmp_path) == ["in/a.png"]
@@ -206,6 +210,73 @@ def test_the_same_job_twice_is_done_once(restorer, source, tmp_path, monkeypatch
     assert [o.status for o in run_all([job, again, again], restorer)] == [
         "skipped", "done", "skipped",
     ]  # fmt: skip
+
+
+def test_progress_is_told(restorer, source, tmp_path):
+    told = []
+    assert run(RestoreJob((source,), (bytes,)), restorer, told.append).status == "done"
+    assert {p.stage for p in told} == {"haze"}
+    last = told[-1]
+    assert last == Progress("haze", last.total, last.total)
+
+
+def test_a_hook_that_fails_fails_its_job_alone(restorer, source):
+    def broken(*progress):
+        raise ValueError("no listener")
+
+    for hooks in ({"progress": broken}, {"cancelled": broken}):
+        outcome = run(RestoreJob((source,), (bytes,)), restorer, **hooks)
+        assert (outcome.status, outcome.error) == ("failed", "ValueError: no listener")
+
+
+class Later:
+    """Wants no more once it was told of some steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def progress(self, progress):
+        self.steps -= 1
+
+    def cancelled(self):
+        return self.steps <= 0
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("into", ["source", "file", "stream", "bytes"])
+def test_a_cancelled_job_leaves_no_trace(restorer, source, tmp_path, steps, into):
+    """Nothing is written, also not over the source itself, which was asked for."""
+    before, stream = source.read_bytes(), io.BytesIO()
+    target = {"source": source, "file": tmp_path / "out/a.png", "stream": stream, "bytes": bytes}
+    job = RestoreJob((source,), (target[into],), overwrite=True)
+    later = Later(steps)
+    outcome = run(job, restorer, later.progress, later.cancelled)
+    assert (outcome.status, outcome.outputs, outcome.contents) == ("cancelled", (), ())
+    assert outcome.error is None
+    assert outcome.as_dict()["status"] == "cancelled"
+    assert source.read_bytes() == before
+    assert stream.getvalue() == b""
+    assert files(tmp_path) == ["in/a.png"]
+    assert run(job, restorer).status == "done"
+
+
+def test_after_a_cancel_no_further_job_is_begun(restorer, tmp_path, monkeypatch):
+    for seed in range(4):
+        write(tmp_path / f"in/{seed}.png", seed)
+    write(tmp_path / "out/3.png")
+    planned = plan_restore([tmp_path / "in"], tmp_path / "out")
+    calls = []
+    restore_pictures = Restorer.restore_pictures
+    monkeypatch.setattr(
+        Restorer,
+        "restore_pictures",
+        lambda *args, **options: (calls.append(1), restore_pictures(*args, **options))[1],
+    )
+    outcomes = list(run_all(planned, restorer, cancelled=lambda: len(calls) >= 2))
+    assert [o.status for o in outcomes] == ["skipped", "done", "cancelled", "cancelled"]
+    assert files(tmp_path / "out") == ["0.png", "3.png"]
+    outcomes = list(run_all(planned, restorer))
+    assert [o.status for o in outcomes] == ["skipped", "skipped", "done", "done"]
 
 
 def test_jobs_in_threads_share_a_restorer(restorer, tmp_path):

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from deweather.image import OutputFormat, Picture, copy_picture, output_name, write_picture
+from deweather.image import (
+    OutputFormat,
+    Picture,
+    copy_picture,
+    output_kind,
+    output_name,
+    picture_bytes,
+    write_picture,
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Restored:
         self,
         out: str | PathLike[str],
         *,
-        source: str | PathLike[str] | None = None,
+        source: str | PathLike[str] | bytes | None = None,
         format: OutputFormat = "keep",
         overwrite: bool = False,
     ) -> Path:
@@ -36,7 +44,8 @@ class Restored:
 
         Args:
             out: the file to write, see `deweather.image.write_picture`.
-            source: the file that the picture was read from; without it nothing is copied.
+            source: the file that the picture was read from, or its content; without it nothing is
+                copied.
             format: the format; the extension of `out` is changed to fit.
             overwrite: whether an existing file may be replaced.
 
@@ -46,21 +55,48 @@ class Restored:
         Raises:
             PictureError: the file exists, cannot be written, or cannot hold the picture.
         """
-        info = self.picture.info
         target = output_name(Path(out), format)
-        if not self.changed and source is not None and _same_suffix(target, source):
+        if source is not None and self._keeps(target, source, format):
             written = copy_picture(source, target, overwrite=overwrite)
-            # Of the notes on reading one holds for a copy, too: further frames were not looked at.
-            first = " Only the first of its pictures was looked at." if info.several else ""
-            info.notes[:] = [f"Nothing was removed, the file is a copy.{first}"]
+            self._note_copy()
             return written
-        written = write_picture(
-            target, self.picture, self.picture.pixels, format=format, overwrite=overwrite
-        )
+        pixels = self.picture.pixels
+        written = write_picture(target, self.picture, pixels, format=format, overwrite=overwrite)
         if not self.changed:
-            info.note("Nothing was removed.")
+            self.picture.info.note("Nothing was removed.")
         return written
 
+    def content(
+        self,
+        *,
+        source: str | PathLike[str] | bytes | None = None,
+        format: OutputFormat = "keep",
+    ) -> bytes:
+        """The bytes of the file that `write` would write; arguments as there.
 
-def _same_suffix(target: Path, source: str | PathLike[str]) -> bool:
-    return target.suffix.lower() == Path(source).suffix.lower()
+        Raises:
+            PictureError: the format cannot hold the picture.
+        """
+        if source is not None and self._keeps(None, source, format):
+            self._note_copy()
+            return source if isinstance(source, bytes) else Path(source).read_bytes()
+        content = picture_bytes(self.picture, self.picture.pixels, format)
+        if not self.changed:
+            self.picture.info.note("Nothing was removed.")
+        return content
+
+    def _keeps(
+        self, target: Path | None, source: str | PathLike[str] | bytes, format: OutputFormat
+    ) -> bool:
+        """Whether the source itself will do: nothing was changed, and the format stays."""
+        if self.changed:
+            return False
+        if target is not None and not isinstance(source, bytes):
+            return target.suffix.lower() == Path(source).suffix.lower()
+        return output_kind(target, self.picture, format) == self.picture.info.kind
+
+    def _note_copy(self) -> None:
+        """Of the notes on reading one holds for a copy, too: further frames were not looked at."""
+        info = self.picture.info
+        first = " Only the first of its pictures was looked at." if info.several else ""
+        info.notes[:] = [f"Nothing was removed, the file is a copy.{first}"]

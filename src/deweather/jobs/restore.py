@@ -12,19 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from deweather.atomic import remove_leftovers
-from deweather.errors import PictureError
-from deweather.image import (
-    Picture,
-    copy_picture,
-    output_kind,
-    picture_bytes,
-    read_picture,
-    read_stream,
-    source_name,
-    split_side_by_side,
-    write_picture,
-)
-from deweather.inference import Restorer, check_pair
+from deweather.errors import Cancelled, PictureError
+from deweather.image import Picture, read_picture, read_stream, source_name
+from deweather.inference import IsCancelled, OnProgress, Restored, Restorer
+from deweather.inference.hooks import Hooks
 from deweather.jobs.outcome import Outcome, reason
 from deweather.jobs.plan import RestoreJob, Source
 
@@ -34,22 +25,30 @@ they would double the memory that the largest pictures need."""
 
 
 @dataclass
-class _Read:
+class _File:
     """A picture, and the file that it was read from, or the content of that."""
 
     picture: Picture
     source: Path | bytes
 
-    def content(self) -> bytes:
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
-
-def run_all(jobs: Sequence[RestoreJob], restorer: Restorer) -> Iterator[Outcome]:
+def run_all(
+    jobs: Sequence[RestoreJob],
+    restorer: Restorer,
+    progress: OnProgress | None = None,
+    cancelled: IsCancelled | None = None,
+) -> Iterator[Outcome]:
     """Do the jobs one after the other; what goes wrong with one does not stop the others.
 
     First come the outcomes of those that cannot be done, or are done already, then the others in
     their order. A job that comes twice is done once. At the end the incomplete files that killed
     runs left behind are removed.
+
+    Args:
+        jobs: of pictures and pairs.
+        restorer: takes the weather out.
+        progress: as for `run`.
+        cancelled: as for `run`; once it is True all jobs that are left are cancelled.
     """
     started = time.time()
     pending: Counter[RestoreJob] = Counter()
@@ -58,33 +57,59 @@ def run_all(jobs: Sequence[RestoreJob], restorer: Restorer) -> Iterator[Outcome]
             yield settled
         else:
             pending[job] += 1
-    order = list(pending)
-    with ThreadPoolExecutor(1, "read") as reader:
-        ahead: Future[list[_Read]] | None = None
+    order, hooks = list(pending), Hooks(progress, cancelled)
+    with ThreadPoolExecutor(1, "read") as pool:
+        reader = _Reader(pool)
         for job, following in zip_longest(order, order[1:]):
-            begun = time.perf_counter()
-            loading = ahead or reader.submit(_read_all, job)
-            wait([loading])
-            ahead = reader.submit(_read_all, following) if following and _small(following) else None
-            outcome = _restored(job, loading.result, restorer)
-            del loading  # and with it the pixels
-            yield replace(outcome, seconds=time.perf_counter() - begun)
+            reader.following = following
+            outcome = _restored(job, reader.read, restorer, hooks)
+            yield outcome
             for _ in range(pending[job] - 1):
                 yield Outcome.of(job, "skipped") if outcome.status == "done" else outcome
     remove_leftovers({folder for job in jobs for folder in job.folders}, started)
 
 
-def run(job: RestoreJob, restorer: Restorer) -> Outcome:
+def run(
+    job: RestoreJob,
+    restorer: Restorer,
+    progress: OnProgress | None = None,
+    cancelled: IsCancelled | None = None,
+) -> Outcome:
     """Restore and write the pictures of a job; whatever goes wrong becomes part of the outcome.
 
     Outputs appear complete or never. Of a job that is done already nothing is read, unless it may
     overwrite.
+
+    Args:
+        job: a picture or a pair.
+        restorer: takes the weather out.
+        progress: told after each step of a stage, in this thread.
+        cancelled: asked before each step, at least once a tile. Once it is True nothing is written.
     """
     if (settled := _settled(job)) is not None:
         return settled
-    begun = time.perf_counter()
-    outcome = _restored(job, lambda: _read_all(job), restorer)
-    return replace(outcome, seconds=time.perf_counter() - begun)
+    return _restored(job, _read_all, restorer, Hooks(progress, cancelled))
+
+
+class _Reader:
+    """Reads the files of jobs in their order, small ones while the job before is restored.
+
+    Attributes:
+        following: the job after the one that is read next.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.following: RestoreJob | None = None
+        self._pool = pool
+        self._ahead: Future[list[_File]] | None = None
+
+    def read(self, job: RestoreJob) -> list[_File]:
+        loading = self._ahead or self._pool.submit(_read_all, job)
+        wait([loading])
+        self._ahead = None
+        if self.following is not None and _is_small(self.following):
+            self._ahead = self._pool.submit(_read_all, self.following)
+        return loading.result()
 
 
 def _settled(job: RestoreJob) -> Outcome | None:
@@ -96,30 +121,41 @@ def _settled(job: RestoreJob) -> Outcome | None:
     return None
 
 
-def _restored(job: RestoreJob, read: Callable[[], list[_Read]], restorer: Restorer) -> Outcome:
+def _restored(
+    job: RestoreJob, read: Callable[[RestoreJob], list[_File]], restorer: Restorer, hooks: Hooks
+) -> Outcome:
+    begun = time.perf_counter()
     facts: dict[str, Any] = {}
     try:
-        files = read()
-        pictures = [file.picture for file in files]
-        facts["height"], facts["width"] = pictures[0].pixels.shape[:2]
-        changed = _restore_pixels(job, pictures, restorer)
-        facts["contents"] = _write_all(job, files, changed)
-        facts["notes"] = _notes(pictures)
-        return Outcome.of(job, "done", **facts)
+        hooks.check()
+        files = read(job)
+        facts["height"], facts["width"] = files[0].picture.pixels.shape[:2]
+        restored = restorer.restore_pictures(
+            [file.picture for file in files],
+            side_by_side=job.side_by_side,
+            progress=hooks.progress,
+            cancelled=hooks.cancelled,
+        )
+        facts["contents"] = _write_all(job, files, restored)
+        facts["notes"] = _notes([file.picture for file in files])
+        outcome = Outcome.of(job, "done", **facts)
+    except Cancelled:
+        outcome = Outcome.of(job, "cancelled", **facts)
     except Exception as error:  # also a lack of memory, or a driver that gives up
-        return Outcome.of(job, "failed", error=reason(error, job), **facts)
+        outcome = Outcome.of(job, "failed", error=reason(error, job), **facts)
+    return replace(outcome, seconds=time.perf_counter() - begun)
 
 
-def _read_all(job: RestoreJob) -> list[_Read]:
+def _read_all(job: RestoreJob) -> list[_File]:
     return [_read(source) for source in job.sources]
 
 
-def _read(source: Source) -> _Read:
+def _read(source: Source) -> _File:
     file = source if isinstance(source, Path | bytes) else read_stream(source)
-    return _Read(read_picture(file, name=source_name(source)), file)
+    return _File(read_picture(file, name=source_name(source)), file)
 
 
-def _small(job: RestoreJob) -> bool:
+def _is_small(job: RestoreJob) -> bool:
     """Whether the files of a job are small; a stream may be of any size."""
     try:
         return sum(map(_size, job.sources)) <= _READ_AHEAD_BYTES
@@ -133,53 +169,25 @@ def _size(source: Source) -> float:
     return len(source) if isinstance(source, bytes) else float("inf")
 
 
-def _restore_pixels(job: RestoreJob, pictures: list[Picture], restorer: Restorer) -> bool:
-    """Restore the pixels of each file of a job in place; whether any changed."""
-    views = [picture.pixels for picture in pictures]
-    if not job.side_by_side:
-        if len(views) == 2:
-            check_pair(views[0], views[1])
-        return restorer.restore_in_place(views)
-    return restorer.restore_in_place(split_side_by_side(views[0]))
-
-
-def _write_all(job: RestoreJob, files: list[_Read], changed: bool) -> tuple[bytes, ...]:
+def _write_all(
+    job: RestoreJob, files: Sequence[_File], restored: Sequence[Restored]
+) -> tuple[bytes, ...]:
     """Write the results; the content of those whose target is `bytes`."""
     contents: list[bytes] = []
     streams: list[tuple[BinaryIO, bytes]] = []
-    for target, file in zip(job.targets, files, strict=True):
-        path = target if isinstance(target, Path) else None
-        # Of a pair that was cut short one file may be there: only the other one is written.
-        if path is not None and path.is_file() and not job.overwrite:
-            continue
-        picture = file.picture
-        # Where nothing was changed, and the format stays, the file itself is kept.
-        kept = not changed and output_kind(path, picture, job.format) == picture.info.kind
-        if path is not None:
-            _write_file(path, file, job, kept)
+    for target, file, result in zip(job.targets, files, restored, strict=True):
+        if isinstance(target, Path):
+            # Of a pair that was cut short one file may be there: only the other one is written.
+            if job.overwrite or not target.is_file():
+                result.write(target, source=file.source, format=job.format, overwrite=job.overwrite)
+        elif target is bytes:
+            contents.append(result.content(source=file.source, format=job.format))
         else:
-            content = file.content() if kept else _encoded(picture, job)
-            if target is bytes:
-                contents.append(content)
-            else:
-                streams.append((cast(BinaryIO, target), content))
-        if not changed:
-            _note_unchanged(picture, kept)
+            content = result.content(source=file.source, format=job.format)
+            streams.append((cast(BinaryIO, target), content))
     for stream, content in streams:  # all results are complete by now
         _write_stream(stream, content)
     return tuple(contents)
-
-
-def _encoded(picture: Picture, job: RestoreJob) -> bytes:
-    return picture_bytes(picture, picture.pixels, job.format)
-
-
-def _write_file(path: Path, file: _Read, job: RestoreJob, kept: bool) -> None:
-    if kept:
-        copy_picture(file.source, path, overwrite=job.overwrite)
-    else:
-        pixels = file.picture.pixels
-        write_picture(path, file.picture, pixels, format=job.format, overwrite=job.overwrite)
 
 
 def _write_stream(stream: BinaryIO, content: bytes) -> None:
@@ -191,15 +199,6 @@ def _write_stream(stream: BinaryIO, content: bytes) -> None:
         raise PictureError(
             f"{source_name(stream)}: cannot be written ({reason}). Check what reads it."
         ) from error
-
-
-def _note_unchanged(picture: Picture, kept: bool) -> None:
-    if not kept:
-        picture.info.note("Nothing was removed.")
-        return
-    # Of the notes on reading one holds for a copy, too: its further frames were not looked at.
-    first = " Only the first of its pictures was looked at." if picture.info.several else ""
-    picture.info.notes[:] = [f"Nothing was removed, the file is a copy.{first}"]
 
 
 def _notes(pictures: list[Picture]) -> tuple[str, ...]:

@@ -33,6 +33,9 @@ ABOVE = {
 }
 EVERYWHERE = {"atomic", "errors", "_version"}
 
+LONGEST = 350  # lines of a file
+TABLES = {ROOT / "data/layout_table.py"}  # of data, which may be longer
+
 # Package: the rooms that may import it.
 HEAVY = {
     "lightning": {"train"},
@@ -114,6 +117,10 @@ def test_what_is_everywhere_stands_alone():
         ("models", "from deweather.weights.files import load", ["weights"]),
         ("image", "def f():\n    import deweather.nn.pool", ["nn"]),
         ("inference", "from deweather import train", ["train"]),
+        ("inference", "from deweather.jobs.plan import Job", ["jobs"]),
+        ("jobs", "from deweather.cli.console import say", ["cli"]),
+        ("jobs", "from deweather.train.run import train", ["train"]),
+        ("web", "from deweather.cli import options\nfrom deweather.jobs import run", ["cli"]),
         ("weather", "import torch, lightning.pytorch", ["lightning"]),
         ("metrics", "from deweather.losses import charbonnier", ["losses"]),
         ("train", "import lightning\nfrom deweather.data import SceneLibrary", []),
@@ -126,6 +133,72 @@ def test_what_is_everywhere_stands_alone():
 )
 def test_this_check_finds_what_it_is_for(room, source, found):
     assert violations(room, imports_of(source, room)) == found
+
+
+def modules():
+    """Every module's dotted name and file."""
+    names = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        names[".".join(parts).removesuffix(".__init__")] = path
+    return names
+
+
+def module_of(name, known):
+    """The module that a dotted name lies in; the name itself, a class or function, or none of ours."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def circle_in(graph):
+    """A list of modules that import each other in turn, or None."""
+    done, path = set(), []
+
+    def visit(module):
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return None
+        path.append(module)
+        found = next(filter(None, map(visit, sorted(graph[module]))), None)
+        path.pop()
+        done.add(module)
+        return found
+
+    return next(filter(None, map(visit, graph)), None)
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Nor within functions, where Python would let it pass: such two thoughts are one."""
+    known = modules()
+    assert len(known) > 100
+    graph = {
+        name: {module_of(n, known) for n in imports_of(path.read_text(encoding="utf-8"), name)}
+        - {"", name}
+        for name, path in known.items()
+    }
+    assert circle_in(graph) is None
+
+
+def test_the_search_for_circles_finds_one():
+    assert circle_in({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"c"}}) is None
+    assert circle_in({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ["b", "d", "b"]
+
+
+def test_the_plan_lets_no_room_import_cli():
+    assert [room for room, below in (ARROWS | ABOVE).items() if "cli" in below] == []
+
+
+def test_the_plan_has_no_circle():
+    assert circle_in({"cli": set(), **ARROWS, **ABOVE}) is None
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=str(p.relative_to(ROOT))) for _, p in files() if p not in TABLES]
+)
+def test_files_are_short_enough_to_be_read_at_once(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
 def run(code):
@@ -177,7 +250,18 @@ def test_other_names_are_not():
 
 
 def test_the_core_imports_without_optional_packages():
-    core = ("image", "nn", "models", "weights", "weather", "losses", "metrics", "data", "inference")
+    core = (
+        "image",
+        "nn",
+        "models",
+        "weights",
+        "weather",
+        "losses",
+        "metrics",
+        "data",
+        "inference",
+        "jobs",
+    )
     names = [
         f"deweather.{'.'.join(p.relative_to(ROOT).with_suffix('').parts)}".removesuffix(".__init__")
         for room, p in files()

@@ -13,7 +13,6 @@ from deweather.image.frames import from_frames, to_frames
 from deweather.jobs import memory
 from deweather.jobs import simulate as jobs_simulate
 from deweather.weather import Compose, Haze, Rain, Scene
-from deweather.weather.geometry import PartialCamera, find_geometry
 
 from .conftest import files, pixels, write
 
@@ -92,22 +91,6 @@ def test_depth_and_disparity_of_the_same_scene_give_the_same_pictures(simulate, 
     for side in ("left", "right"):
         one, two = (pixels(tmp_path / k / side / "a.png") for k in ("disparity", "depth"))
         assert np.abs(one.astype(int) - two).max() <= 1
-
-
-def test_holes_of_a_disparity_end_at_the_edges_of_the_picture(tmp_path):
-    """Of one view and of two, also of 16 bits."""
-    picture = np.zeros((20, 40, 3), np.uint8)
-    picture[:, 24:] = (250, 240, 30)
-    truth = np.where(np.arange(40) < 24, 3, 9) * np.ones((20, 1), np.float32)
-    holed = truth.copy()
-    holed[5:15, 18:32] = np.nan
-    np.save(tmp_path / "d.npy", holed)
-    camera = PartialCamera(40.0, 0.5)
-    for views in ([picture], [picture, picture], [picture.astype(np.uint16) * 257]):
-        found = find_geometry(views, camera, map_file=tmp_path / "d.npy").disparity
-        assert found.shape == (1, len(views), 1, 20, 40)
-        near = np.abs(found[0, 0, 0].numpy() - truth)[:, np.r_[:22, 26:40]]
-        assert near.max() < 1e-5
 
 
 @pytest.mark.parametrize(("asked", "octaves"), [("", 5), (",octaves=2", 2)])
@@ -345,10 +328,6 @@ def test_pictures_beyond_the_memory_are_refused(simulate, tmp_path, monkeypatch)
     assert result.exit_code == 1
     assert "32x24 pixels in 1 views need about 0.0 GiB of memory" in result.stderr
     assert not files(tmp_path / "out")
-
-
-def test_free_memory_is_known():
-    assert memory.free_memory() is None or memory.free_memory() > 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,31 @@ def test_auto_runs_both_networks(run, haze, rain, tmp_path):
     np.testing.assert_array_equal(pixels(tmp_path / "out/a.png"), expected)
 
 
+def test_both_are_taken_out_in_any_case(run, haze, rain, tmp_path):
+    """`auto` would leave a picture alone that hardly changes; rain,haze does not."""
+    source = write(tmp_path / "a.png")
+    both = ("--weights", rain, "--weights", haze, "--device", "cpu")
+    assert (
+        run("restore", source, "--out", tmp_path / "out", "--weather", "rain,haze", *both).exit_code
+        == 0
+    )
+    rainless = Restorer("rain", weights=rain, device="cpu").restore(pixels(source))
+    expected = Restorer("haze", weights=haze, device="cpu").restore(rainless)
+    np.testing.assert_array_equal(pixels(tmp_path / "out/a.png"), expected)
+
+
+@pytest.mark.parametrize("strength", [0, 0.5, 1.5])
+def test_strength_is_that_of_the_restorer(restore, haze, tmp_path, strength):
+    source = write(tmp_path / "a.png")
+    result = restore(source, "--out", tmp_path / "out", "--strength", strength)
+    restorer = Restorer("haze", weights=haze, device="cpu", strength=strength)
+    made = pixels(tmp_path / "out/a.png")
+    np.testing.assert_array_equal(made, restorer.restore(pixels(source)))
+    assert ("the file is a copy" in result.stdout) == (strength == 0)
+    whole = Restorer("haze", weights=haze, device="cpu").restore(pixels(source))
+    assert np.array_equal(made, whole) == (strength == 1)
+
+
 def test_folders_are_mirrored_with_any_name(restore, tmp_path):
     names = ["a.png", "b/c.jpg", "b/d e/f.webp", "Nebel über München/雾 🌧.png", "b/[bold]x.bmp"]
     for seed, name in enumerate(names):
@@ -242,7 +267,12 @@ def test_an_output_that_cannot_be_written_is_a_failure(restore, tmp_path):
         (["a.png", "--weights", "gone.safetensors"], "no such weights file"),
         (["a.png", "--weights", "a.png"], "not a safetensors file"),
         (["a.png", "--weather", "rain"], "are for haze, not for rain"),
-        (["a.png", "--weather", "snow"], "'snow' is not one of 'auto', 'haze', 'rain'."),
+        (
+            ["a.png", "--weather", "snow"],
+            "'snow' is not one of 'auto', 'haze', 'rain', 'rain,haze'.",
+        ),
+        (["a.png", "--strength", "1.6"], "strength = 1.6; expected 0 to 1.5"),
+        (["a.png", "--strength", "nan"], "strength = nan; expected 0 to 1.5"),
         (
             ["a.png", "--format", "gif"],
             "'gif' is not one of 'keep', 'png', 'jpg', 'webp', 'tiff'.",

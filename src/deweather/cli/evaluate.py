@@ -13,6 +13,7 @@ from deweather.cli.options import (
     DataSet,
     Device,
     Json,
+    Strength,
     TakenOut,
     Weather,
     Weights,
@@ -44,6 +45,7 @@ def evaluate(
         str | None, typer.Option(metavar="train|val|test", help="Which samples; all by default.")
     ] = None,
     weather: TakenOut = Weather.auto,
+    strength: Strength = 1.0,
     weights: Weights = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -66,7 +68,7 @@ def evaluate(
                 f"layout {layout!r} has no {role} pictures; scores want a degraded picture and its "
                 "truth. See `deweather data layouts`."
             )
-    restorer = Restorer(weather.value, weights=weights or (), device=device)
+    restorer = Restorer(weather.value, weights=weights or (), device=device, strength=strength)
     scores = []
     for index, sample in enumerate(pictures.samples):
         decoded = pictures.load(index)

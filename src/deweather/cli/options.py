@@ -17,6 +17,7 @@ class Weather(StrEnum):
     auto = "auto"
     haze = "haze"
     rain = "rain"
+    both = "rain,haze"
 
 
 class Format(StrEnum):
@@ -36,7 +37,18 @@ class ViewLayout(StrEnum):
 
 
 TakenOut = Annotated[
-    Weather, typer.Option("--weather", help="What to take out; auto leaves clear pictures alone.")
+    Weather,
+    typer.Option(
+        "--weather", help="What to take out; auto does both and leaves clear pictures alone."
+    ),
+]
+Strength = Annotated[
+    float,
+    typer.Option(
+        "--strength",
+        metavar="0..1.5",
+        help="How much of what is found is taken out: 0 is nothing, 1 all of it.",
+    ),
 ]
 Weights = Annotated[
     list[str] | None,

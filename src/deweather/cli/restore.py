@@ -17,6 +17,7 @@ from deweather.cli.options import (
     JsonLines,
     OutputFormat,
     Overwrite,
+    Strength,
     TakenOut,
     ViewLayout,
     Weather,
@@ -97,6 +98,7 @@ def restore(
         ViewLayout | None, typer.Option(help="Each picture holds the left and the right view.")
     ] = None,
     weather: TakenOut = Weather.auto,
+    strength: Strength = 1.0,
     weights: Weights = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -132,7 +134,7 @@ def restore(
         from deweather.inference import Restorer
         from deweather.jobs.restore import run_all
 
-        restorer = Restorer(weather.value, weights=weights or (), device=device)
+        restorer = Restorer(weather.value, weights=weights or (), device=device, strength=strength)
         if not streaming:
             make_folder(Path(out))
         report(run_all(jobs, restorer), ended, len(jobs), as_json=as_json, to_stderr=streaming)

@@ -62,7 +62,7 @@ Device = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; also cuda:N."),
 ]
-OutputFormat = Annotated[
+FileFormat = Annotated[
     Format, typer.Option("--format", help="File format; keep is that of each source.")
 ]
 Overwrite = Annotated[

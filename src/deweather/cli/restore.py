@@ -13,9 +13,9 @@ from typer.core import TyperCommand
 from deweather.cli.console import drop_unread
 from deweather.cli.options import (
     Device,
+    FileFormat,
     Format,
     JsonLines,
-    OutputFormat,
     Overwrite,
     Strength,
     TakenOut,
@@ -102,7 +102,7 @@ def restore(
     weights: Weights = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
-    format: OutputFormat = Format.keep,
+    format: FileFormat = Format.keep,
     as_json: JsonLines = False,
 ) -> None:
     """Take haze and rain out of pictures and stereo pairs.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deweather.cli.console import say
-from deweather.cli.options import Format, JsonLines, OutputFormat, Overwrite, make_folder
+from deweather.cli.options import FileFormat, Format, JsonLines, Overwrite, make_folder
 from deweather.errors import ConfigError
 from deweather.jobs.parameters import CAMERA, HAZE, RAIN, parse_parameters
 
@@ -82,7 +82,7 @@ def simulate(
         int, typer.Option(min=1, max=9999, help="How many results of each picture.")
     ] = 1,
     overwrite: Overwrite = False,
-    format: OutputFormat = Format.keep,
+    format: FileFormat = Format.keep,
     as_json: JsonLines = False,
 ) -> None:
     """Put haze and rain into clear pictures and stereo pairs.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -334,21 +335,9 @@ def example_of(
     return Example(degraded.frames, target, degraded.record)
 
 
-def _always_haze(scene: Scene, seed: Sequence[int]) -> Example:
-    return random_haze(scene, seed, clear_share=0.0)
-
-
-def _always_rain(scene: Scene, seed: Sequence[int]) -> Example:
-    return random_rain(scene, seed, clear_share=0.0, haze_share=0.0)
-
-
-def _always_photograph(scene: Scene, seed: Sequence[int]) -> Example:
-    return random_photograph(scene, seed, Shares(clear=0.0))
-
-
 KINDS: dict[str, Callable[[Scene, Sequence[int]], Example]] = {
-    "haze": _always_haze,
-    "rain": _always_rain,
-    "photograph": _always_photograph,
+    "haze": partial(random_haze, clear_share=0.0),
+    "rain": partial(random_rain, clear_share=0.0, haze_share=0.0),
+    "photograph": partial(random_photograph, shares=Shares(clear=0.0)),
 }
 """What `random` may draw; none of them is clear."""

@@ -64,6 +64,21 @@ def test_a_job_is_finished_once_all_of_its_files_are_there(tmp_path):
     assert not Job((b"",), (bytes,)).finished()
 
 
+def test_targets_get_the_extension_of_the_format():
+    """So that a job that was done knows its file."""
+    job = Job((Path("a.jpg"), Path("b.jpg")), (Path("out/a.v2"), Path("out/b.jpg")), "png")
+    assert job.targets == (Path("out/a.v2.png"), Path("out/b.png"))
+    assert pickle.loads(pickle.dumps(job)) == job
+    with pytest.raises(PictureError, match="unknown format 'gif'"):
+        Job((Path("a.jpg"),), (Path("a"),), "gif")
+
+
+@pytest.mark.parametrize(("sources", "targets"), [(1, 0), (1, 2), (2, 1)])
+def test_there_is_a_target_for_each_source(sources, targets):
+    with pytest.raises(ConfigError, match=f"with {sources} sources and {targets} targets"):
+        Job((b"",) * sources, (bytes,) * targets)
+
+
 def test_what_is_no_file_has_a_name_in_words(tmp_path):
     with open(touch(tmp_path, "a.png") / "a.png", "rb") as stream:
         job = Job((stream, b"\0\1"), (bytes, sys.stdout))

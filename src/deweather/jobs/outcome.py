@@ -60,11 +60,11 @@ class Outcome:
         }
 
 
-def reason(error: Exception, job: Job) -> str:
+def reason(error: Exception, job: Job | None = None) -> str:
     """Why a job failed, without the name of its source, which is shown beside it."""
     if isinstance(error, MemoryError):
         return "the picture does not fit into memory. Close other programs or reduce it."
     if not isinstance(error, DeweatherError):
         return f"{type(error).__name__}: {error}"
-    text, names = str(error), job.source_names
+    text, names = str(error), () if job is None else job.source_names
     return text.removeprefix(f"{names[0]}: ") if len(names) == 1 else text

@@ -15,6 +15,7 @@ from deweather.image import (
     OutputFormat,
     find_pairs,
     find_pictures,
+    output_name,
     plan_outputs,
     source_name,
 )
@@ -40,6 +41,10 @@ class Job:
         format: of the targets; "keep" is that of their extension, and of the source without one.
         overwrite: whether targets may replace files; a job whose files are there is done otherwise.
         problem: why it cannot be done, known from the names alone.
+
+    Raises:
+        ConfigError: there is not one target for each source.
+        PictureError: there is no such format.
     """
 
     sources: tuple[Source, ...]
@@ -47,6 +52,18 @@ class Job:
     format: OutputFormat = "keep"
     overwrite: bool = False
     problem: str | None = None
+
+    def __post_init__(self) -> None:
+        """Give the targets the extension of the format, as writing them will."""
+        if self.problem is not None:
+            return
+        if len(self.sources) != len(self.targets):
+            raise ConfigError(
+                f"a job with {len(self.sources)} sources and {len(self.targets)} targets; give a "
+                "target for each source."
+            )
+        named = (output_name(t, self.format) if isinstance(t, Path) else t for t in self.targets)
+        object.__setattr__(self, "targets", tuple(named))
 
     def finished(self) -> bool:
         """Whether all outputs are there: `write_picture` makes files appear complete or never."""

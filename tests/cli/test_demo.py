@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deweather.jobs import demo as jobs_demo
-from deweather.metrics import PSNR_PROTOCOL, psnr
+from deweather.metrics import REPORT, psnr
 
 from .conftest import files, pixels
 
@@ -31,9 +31,9 @@ def test_the_demo_writes_sheets_and_scores(run, small, haze, rain, tmp_path):
     assert [(r["scene"], r["views"]) for r in rows] == [
         (name, views) for name in ("haze", "rain", "clear") for views in (1, 2)
     ]
-    assert {r["protocol"] for r in rows} == {PSNR_PROTOCOL}
+    assert {r["protocol"] for r in rows} == {REPORT.of("psnr")}
     before = {(r["scene"], r["views"]): r["before"] for r in rows}
-    assert before["clear", 1] is None
+    assert before["clear", 1] == REPORT.cap
     assert before["haze", 2] == pytest.approx(float(psnr(small[0].seen, small[0].truth)), abs=1e-3)
     written = files(tmp_path / "new/demo")
     sheets = [name for name in written if "/" not in name]
@@ -54,8 +54,8 @@ def test_the_table_names_its_protocol(run, small, haze, rain, tmp_path):
     both = ("--weights", haze, "--weights", rain, "--device", "cpu")
     result = run("demo", "--out", tmp_path, *both)
     assert result.exit_code == 0
-    assert f"Protocol: {PSNR_PROTOCOL}." in result.stdout
-    assert "equal" in result.stdout
+    assert f"Protocol: {REPORT.of('psnr')}; equal pictures get 100." in result.stdout
+    assert " 100.00" in result.stdout
 
 
 def test_the_demo_with_bundled_weights(run, small, tmp_path):

@@ -27,7 +27,7 @@ COMPUTED = {
     "mse": losses.mse,
     "freq_l1": losses.frequency_l1,
     "l1_plus_0.1_freq": losses.l1_and_frequency,
-    "ssim": losses.ssim,
+    "ssim": lambda x, y: 1 - losses.ssim_loss(x, y),
     "ssim_loss": losses.ssim_loss,
     "tv_squared_apanet": lambda x, _: losses.total_variation_squared(x),
     "tv_abs_psidnet": lambda x, _: losses.total_variation(x),
@@ -71,7 +71,7 @@ def test_every_formula_is_checked():
 def test_views_as_frames_give_what_views_as_channels_give():
     x, y = image(2, 6, 40, 56), 0.85 * image(2, 6, 40, 56, shift=3) + 0.05
     frames, others = x.unflatten(1, (2, 3)), y.unflatten(1, (2, 3))
-    for loss in (losses.ssim, losses.edge_loss, losses.frequency_l1):
+    for loss in (losses.ssim_loss, losses.edge_loss, losses.frequency_l1):
         assert loss(frames, others).item() == pytest.approx(loss(x, y).item(), abs=1e-12)
     for loss in (losses.total_variation, losses.total_variation_squared, losses.dark_channel_loss):
         assert loss(frames).item() == pytest.approx(loss(x).item(), abs=1e-12)

@@ -46,7 +46,7 @@ def test_other_frames_under_the_same_geometry():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"frames": torch.zeros(3, 4, 5)}, r"frames have shape \(3, 4, 5\)"),
+        ({"frames": torch.zeros(3, 4, 5)}, r"frames has shape \(3, 4, 5\)"),
         ({"frames": torch.zeros(1, 1, 4, 9, 13)}, r"\(1, 1, 4, 9, 13\)"),
         ({"disparity": torch.zeros(1, 9, 13)}, r"disparity has shape \(1, 9, 13\)"),
         ({"focal_length": torch.tensor(50.0)}, r"focal_length has shape \(\)"),

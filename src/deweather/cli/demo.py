@@ -27,22 +27,21 @@ def demo(
     """
     from deweather.inference import Restorer
     from deweather.jobs.demo import demo_scenes, run_demo
-    from deweather.metrics import PSNR_PROTOCOL
+    from deweather.metrics import REPORT
 
     scenes = demo_scenes()
     restorer = Restorer("auto", weights=weights or (), device=device)
     make_folder(out)
     scores = list(run_demo(scenes, restorer, out))
     if as_json:
-        say_json([{**asdict(score), "protocol": PSNR_PROTOCOL} for score in scores])
+        say_json([{**asdict(score), "protocol": REPORT.of("psnr")} for score in scores])
         return
     say_table(
         ["scene", "views", "PSNR before (dB)", "PSNR after (dB)"],
-        [(s.scene, s.views, _decibels(s.before), _decibels(s.after)) for s in scores],
+        [(s.scene, s.views, f"{s.before:.2f}", f"{s.after:.2f}") for s in scores],
     )
-    say(f"Protocol: {PSNR_PROTOCOL}. Clear: the output against the input.")
+    say(
+        f"Protocol: {REPORT.of('psnr')}; equal pictures get {REPORT.cap:g}. Clear: the output "
+        "against the input."
+    )
     say(f"Pictures: {out}")
-
-
-def _decibels(score: float | None) -> str:
-    return "equal" if score is None else f"{score:.2f}"

@@ -20,7 +20,6 @@ from deweather.cli.options import (
 )
 
 _SHOWN = 10  # samples; JSON has all
-_MOST = 100.0  # dB; equal pictures would spoil a mean
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def evaluate(
     from deweather.errors import ConfigError
     from deweather.image.frames import to_frames
     from deweather.inference import Restorer
-    from deweather.metrics import PSNR_PROTOCOL, psnr
+    from deweather.metrics import REPORT, psnr
 
     pictures = PictureSet.find(folder, layout, split, cache_bytes=0)  # each is asked for once
     for role in ("degraded", "clean"):
@@ -74,7 +73,7 @@ def evaluate(
         decoded = pictures.load(index)
         truth, degraded = to_frames(decoded.clean), to_frames(decoded.degraded)
         restored = to_frames(restorer.restore_views(decoded.degraded))
-        before, after = (min(_MOST, float(psnr(x, truth))) for x in (degraded, restored))
+        before, after = (float(psnr(x, truth)) for x in (degraded, restored))
         scores.append(Score(sample.id, before, after))
     count = len(scores)
     mean = Score(
@@ -82,10 +81,10 @@ def evaluate(
     )
     if as_json:
         every = [asdict(score) for score in scores]
-        about = {"protocol": PSNR_PROTOCOL, "weather": weather.value, "samples": every}
+        about = {"protocol": REPORT.of("psnr"), "weather": weather.value, "samples": every}
         say_json(about | {"before": mean.before, "after": mean.after})
         return
-    say(f"{one_line(folder)}: layout {layout}, {count} samples, {PSNR_PROTOCOL} in dB")
+    say(f"{one_line(folder)}: layout {layout}, {count} samples, {REPORT.of('psnr')} in dB")
     shown = [mean, *sorted(scores, key=lambda score: score.gain)[:_SHOWN]]
     say_table(
         ["sample", "before", "after", "gain"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from deweather.errors import FramesError
+from deweather.image.shapes import check_frames
 
 Array = NDArray[Any]
 
@@ -71,29 +72,3 @@ def from_frames(frames: Tensor, dtype: DTypeLike = np.uint8) -> list[Array]:
             view = (view * float(np.iinfo(wanted).max)).round_()
         arrays.append(np.ascontiguousarray(view.numpy()).astype(wanted))
     return arrays
-
-
-def check_frames(
-    frames: Tensor, *, views: Collection[int] | None = None, name: str = "frames"
-) -> None:
-    """Refuse a tensor that is not (B, V, 3, H, W) of floating point.
-
-    Args:
-        frames: the tensor.
-        views: the numbers of views V that are taken; any if None.
-        name: what the message calls the tensor.
-
-    Raises:
-        FramesError: naming the shape found and the one expected.
-    """
-    shape = tuple(frames.shape)
-    if len(shape) != 5 or shape[2] != 3 or 0 in shape:
-        raise FramesError(f"{name} has shape {shape}; expected (B, V, 3, H, W), none of them 0.")
-    if views is not None and shape[1] not in views:
-        valid = " or ".join(str(v) for v in sorted(views))
-        raise FramesError(
-            f"{name} has shape {shape} with V = {shape[1]} views; "
-            f"expected (B, V, 3, H, W) with V = {valid}."
-        )
-    if not frames.is_floating_point():
-        raise FramesError(f"{name} has dtype {frames.dtype}; expected floating point in [0, 1].")

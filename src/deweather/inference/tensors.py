@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deweather.errors import FramesError
-from deweather.image.frames import check_frames
+from deweather.image.shapes import check_frames
 
 
 def as_images(source: Tensor) -> Tensor:

@@ -100,12 +100,12 @@ def demo_scenes() -> list[DemoScene]:
 
 @dataclass(frozen=True)
 class DemoScore:
-    """PSNR of a scene in dB, restored alone (1 view) or as a pair; None for equal pictures."""
+    """PSNR of a scene in dB by `metrics.REPORT`, restored alone (1 view) or as a pair."""
 
     scene: str
     views: int
-    before: float | None
-    after: float | None
+    before: float
+    after: float
 
 
 def run_demo(scenes: Sequence[DemoScene], restorer: Restorer, out: Path) -> Iterator[DemoScore]:
@@ -121,15 +121,8 @@ def run_demo(scenes: Sequence[DemoScene], restorer: Restorer, out: Path) -> Iter
             seen, truth = scene.seen[:, :views], scene.truth[:, :views]
             restored = restorer.restore(seen)
             write_sheet(out, scene, seen=seen, restored=restored, truth=truth)
-            yield DemoScore(
-                scene.name, views, _finite(psnr(seen, truth)), _finite(psnr(restored, truth))
-            )
-
-
-def _finite(score: Tensor) -> float | None:
-    """A score, or None for equal pictures, whose PSNR is infinite and no JSON."""
-    value = float(score)
-    return None if value == float("inf") else round(value, 3)
+            before, after = (round(float(psnr(x, truth)), 3) for x in (seen, restored))
+            yield DemoScore(scene.name, views, before, after)
 
 
 def write_sheet(

@@ -11,7 +11,7 @@ from deweather.losses.pixel import (
     mse,
 )
 from deweather.losses.prior import dark_channel_loss, total_variation, total_variation_squared
-from deweather.losses.structure import edge_loss, ssim, ssim_loss
+from deweather.losses.structure import edge_loss, ssim_loss
 
 __all__ = [
     "ContrastiveLoss",
@@ -26,7 +26,6 @@ __all__ = [
     "l1",
     "l1_and_frequency",
     "mse",
-    "ssim",
     "ssim_loss",
     "total_variation",
     "total_variation_squared",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from deweather.errors import ConfigError, FramesError
+from deweather.errors import ConfigError
+from deweather.image.shapes import check_frames, check_same_shape
 from deweather.losses.features import FeatureNetwork
-from deweather.losses.shapes import same_shape
 
 WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """Weights of VGG-19's five feature maps, from fine to coarse."""
@@ -70,9 +70,8 @@ class ContrastiveLoss(nn.Module):
             FramesError: the shapes differ, or are no frames.
         """
         others = {"positive": positive} | ({} if negative is None else {"negative": negative})
-        same_shape(anchor=anchor, **others)
-        if anchor.ndim != 5:
-            raise FramesError(f"anchor has shape {tuple(anchor.shape)}; expected (B, V, 3, H, W).")
+        check_same_shape(anchor=anchor, **others)
+        check_frames(anchor, name="anchor")
         near = self._embed(anchor, 0)
         with torch.no_grad():
             rest = [self._embed(other, i) for i, other in enumerate(others.values(), start=1)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from deweather.errors import FramesError
+from deweather.image.shapes import as_batch, check_same_shape
 from deweather.losses.pixel import l1
-from deweather.losses.shapes import maps, same_shape
 
 
 def difference_weights(
@@ -31,9 +31,9 @@ def difference_weights(
     Raises:
         FramesError: the shapes differ, or are no pictures.
     """
-    same_shape(restored=restored, clean=clean)
+    check_same_shape(restored=restored, clean=clean)
     # The authors' pictures are on [-1, 1], where differences are twice as large.
-    difference = 2 * maps(restored - clean, "restored")
+    difference = 2 * as_batch(restored - clean, "restored")
     exponents = difference if signed else difference.abs()
     shares = exponents.flatten(1).softmax(-1).view_as(exponents) + 1e-7
     weights = shares.sum(1, keepdim=True)
@@ -56,7 +56,7 @@ def weighted_depth_l1(depth: Tensor, teacher: Tensor, weights: Tensor) -> Tensor
     Raises:
         FramesError: the shapes differ.
     """
-    same_shape(depth=depth, teacher=teacher, weights=weights)
+    check_same_shape(depth=depth, teacher=teacher, weights=weights)
     return l1(weights * depth, weights * teacher)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deweather.losses.shapes import same_shape
+from deweather.image.shapes import check_same_shape
 
 
 def _difference(restored: Tensor, clean: Tensor) -> Tensor:
-    same_shape(restored=restored, clean=clean)
+    check_same_shape(restored=restored, clean=clean)
     return restored - clean
 
 

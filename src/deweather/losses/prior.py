@@ -6,12 +6,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deweather.errors import ConfigError, FramesError
-from deweather.losses.shapes import maps
+from deweather.image.shapes import as_batch
 
 
 def _steps(picture: Tensor) -> tuple[Tensor, Tensor]:
     """Differences of vertical and of horizontal neighbours."""
-    pictures = maps(picture, "picture")
+    pictures = as_batch(picture, "picture")
     if min(pictures.shape[-2:]) < 2:
         raise FramesError(
             f"picture has shape {tuple(picture.shape)}; total variation takes 2x2 pixels or more."
@@ -75,7 +75,7 @@ def dark_channel_loss(picture: Tensor, window: int = 35, *, across_views: bool =
     """
     if window < 1 or window % 2 == 0:
         raise ConfigError(f"window = {window}; expected an odd number of pixels.")
-    pictures = maps(picture, "picture")
+    pictures = as_batch(picture, "picture")
     if pictures.shape[1] % 3:
         raise FramesError(
             f"picture has shape {tuple(picture.shape)}; expected (..., C, H, W), C a multiple of 3."

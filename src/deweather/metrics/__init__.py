@@ -1,5 +1,18 @@
-"""What evaluation reports; every score names its protocol."""
+"""What evaluation reports: PSNR and SSIM under a protocol, which goes with every score."""
 
-from deweather.metrics.psnr import PSNR_PROTOCOL, psnr
+from deweather.metrics.protocols import PROTOCOLS, REPORT, Protocol, find_protocol
+from deweather.metrics.psnr import psnr
+from deweather.metrics.ssim import ssim, structural_similarity
+from deweather.metrics.summary import Summary, summarise
 
-__all__ = ["PSNR_PROTOCOL", "psnr"]
+__all__ = [
+    "PROTOCOLS",
+    "REPORT",
+    "Protocol",
+    "Summary",
+    "find_protocol",
+    "psnr",
+    "ssim",
+    "structural_similarity",
+    "summarise",
+]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from deweather.errors import ConfigError, FramesError
+from deweather.image.shapes import check_frames
 from deweather.nn.scattering import Scattering
 
 
@@ -80,25 +81,13 @@ class Network(nn.Module):
                 f"frames are of type {type(frames).__name__}; expected a tensor (B, V, 3, H, W). "
                 "deweather.restore takes paths, PIL images and arrays."
             )
-        shape = tuple(frames.shape)
-        if not frames.is_floating_point():
-            raise FramesError(f"frames are {frames.dtype}; expected floating point in [0, 1].")
+        check_frames(frames, views=self.views)
         weights = next(self.parameters(), frames).dtype
         if frames.dtype != weights and not torch.is_autocast_enabled(frames.device.type):
             raise FramesError(
                 f"frames are {frames.dtype}, the weights {weights}; give frames.to({weights})."
             )
-        if frames.ndim != 5 or shape[2] != 3:
-            raise FramesError(
-                f"frames have shape {shape}; expected (B, V, 3, H, W). Pictures (B, 3, H, W) of one "
-                "camera become frames by pictures[:, None]."
-            )
-        if shape[0] == 0:
-            raise FramesError(f"frames have shape {shape}; give one sample at least.")
-        if shape[1] not in self.views:
-            valid = " or ".join(str(v) for v in sorted(self.views))
-            raise FramesError(f"frames have {shape[1]} views; {type(self).__name__} takes {valid}.")
-        h, w = shape[-2:]
+        h, w = frames.shape[-2:]
         multiple, minimum = self.needs.multiple, self.needs.minimum
         if h % multiple or w % multiple or h < minimum or w < minimum:
             raise FramesError(

@@ -7,13 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from deweather.metrics import psnr
+from deweather.metrics import REPORT, psnr, summarise
 from deweather.train.batches import Batch
 from deweather.train.tasks import Task
 
 _SEED = 900_000_000  # of the weather of panels, far from that of training
-_CLEAR = 45.0  # dB; pictures that come in above it have no weather to take off
-_MOST = 60.0  # dB; equal pictures would spoil a mean
 
 
 class Panel:
@@ -28,29 +26,31 @@ class Panel:
 
     @torch.no_grad()
     def score(self, task: Task, network: nn.Module, device: torch.device) -> dict[str, float]:
-        """Mean PSNR (`psnr_rgb_uint8_rounded`) in and out, dB, at most 60 a picture.
+        """Mean PSNR in and out by the protocol `rgb_uint8_rounded`, dB.
 
         `psnr_before_in_weather`, `psnr_gain_in_weather` and `psnr_in_clear_air` take the two kinds of
-        pictures apart; a kind that is not there is left out.
+        pictures apart, see `Summary`; a kind that is not there is left out.
         """
-        before, after, sheets = [], [], []
+        before: list[float] = []
+        after: list[float] = []
+        sheets = []
         for batch in self.batches:
             example = task.example(batch.to(device))
             restored = task.run(network, example.degraded).image.clamp(0, 1)
-            before.append(psnr(example.degraded, example.target))
-            after.append(psnr(restored, example.target))
+            before += psnr(example.degraded, example.target, REPORT).tolist()
+            after += psnr(restored, example.target, REPORT).tolist()
             rows = [example.degraded, restored, example.target]
             sheets.append(torch.cat([_row(frames) for frames in rows], dim=1))
-        came, went = (torch.cat(scores).clamp_max(_MOST) for scores in (before, after))
         self.sheet = _stack(sheets)
-        bad = came < _CLEAR
-        out = {"psnr_before": float(came.mean()), "psnr": float(went.mean())}
-        if bad.any():
-            out["psnr_before_in_weather"] = float(came[bad].mean())
-            out["psnr_gain_in_weather"] = float((went - came)[bad].mean())
-        if not bad.all():
-            out["psnr_in_clear_air"] = float(went[~bad].mean())
-        return out
+        means = summarise(before, after)
+        scores = {
+            "psnr_before": means.before,
+            "psnr": means.after,
+            "psnr_before_in_weather": means.before_in_weather,
+            "psnr_gain_in_weather": means.gain_in_weather,
+            "psnr_in_clear_air": means.in_clear_air,
+        }
+        return {name: value for name, value in scores.items() if value is not None}
 
     sheet: Tensor
     """(3, H, W): degraded, restored and target pictures of the last score, in rows."""

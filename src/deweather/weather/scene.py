@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deweather.errors import FramesError
 from deweather.image.camera import Camera
+from deweather.image.shapes import check_frames
 
 FAR = 10_000.0
 """Distance in metres at which zero disparity (sky, unknown) is put; every haze is opaque there."""
@@ -35,11 +36,8 @@ class Scene:
 
     def __post_init__(self) -> None:
         """Check the shapes."""
-        b, v, _, h, w = self.frames.shape if self.frames.ndim == 5 else (0, 0, 0, 0, 0)
-        if self.frames.ndim != 5 or self.frames.shape[2] != 3:
-            raise FramesError(
-                f"frames have shape {tuple(self.frames.shape)}; expected (B, V, 3, H, W)."
-            )
+        check_frames(self.frames)
+        b, v, _, h, w = self.frames.shape
         if tuple(self.disparity.shape) != (b, v, 1, h, w):
             raise FramesError(
                 f"disparity has shape {tuple(self.disparity.shape)}; expected {(b, v, 1, h, w)}."

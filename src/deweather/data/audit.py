@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deweather.data.cache import ArrayCache
-from deweather.data.geometry import read_calibration
+from deweather.data.calibration import read_calibration
 from deweather.data.layouts import Listing, Sample, Source
 from deweather.data.pictures import PictureSet
 from deweather.errors import DeweatherError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from deweather.data.layouts import Layout, MapCode, Slot
+from deweather.data.layouts import Layout, Slot
 from deweather.errors import UnknownNameError
+from deweather.image.disparity import MapCode
 
 _DEGRADED = "(degraded|input|hazy|haze|rainy|rain|lq)"
 _CLEAN = "(clean|clear|target|gt|norain|ground_truth|hq)"

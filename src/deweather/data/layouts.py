@@ -29,7 +29,7 @@ from typing import Literal
 
 from deweather.errors import ConfigError, PairError
 from deweather.image import EXTENSIONS
-from deweather.image.disparity import SUFFIXES
+from deweather.image.disparity import SUFFIXES, MapCode
 
 Role = Literal["degraded", "clean", "disparity", "depth", "camera"]
 Half = Literal["left", "right"]
@@ -80,14 +80,6 @@ class Slot:
 
 _KEYS = {"key": "[^/]+?", "number": "[0-9]+", "path": ".+?"}
 _WILD = {"**/": "(?:[^/]+/)*?", "*": "[^/]*"}
-
-
-@dataclass(frozen=True)
-class MapCode:
-    """How 8- or 16-bit pictures store a disparity: pixels = (stored - zero) / unit; 0 is unknown."""
-
-    unit: float
-    zero: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from deweather.data.geometry import read_calibration
+from deweather.data.calibration import read_calibration
 from deweather.data.layouts import Sample
 from deweather.data.pictures import Decoded, PictureSet
 from deweather.data.scenes import SceneLibrary, StereoPictures

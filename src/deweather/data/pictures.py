@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deweather.data.cache import ArrayCache
-from deweather.data.geometry import read_disparity
 from deweather.data.layouts import Layout, Sample, Source
 from deweather.data.listing import find_samples
 from deweather.errors import PairError
@@ -161,13 +160,8 @@ class PictureSet:
         Raises:
             PictureError: the file cannot be read.
         """
-
-        def load() -> Array:
-            if quantity == "disparity":
-                return read_disparity(file, self.layout.map_code)
-            return read_map(file, quantity)
-
-        return self.cache.get((file, quantity), load)
+        code = self.layout.map_code if quantity == "disparity" else None
+        return self.cache.get((file, quantity), lambda: read_map(file, quantity, code))
 
 
 def _of_one_depth(views: Sequence[Array]) -> tuple[Array, ...]:

@@ -1,13 +1,15 @@
-"""Disparity and depth from files: NumPy arrays, PFM, and the 16-bit PNG of driving data sets.
+"""Disparity and depth from files: NumPy arrays, PFM, and the 8- or 16-bit PNG of data sets.
 
-PFM is the format of Middlebury: rows from the bottom up, unknown is infinite. The PNG is that of KITTI,
-whose disparities (pixels) and depths (metres) are both stored times 256, with 0 for unknown.
+PFM is the format of Middlebury: rows from the bottom up, unknown is infinite. A PNG is read like those of
+KITTI, whose disparities (pixels) and depths (metres) are both stored times 256, with 0 for unknown, unless a
+`MapCode` says otherwise.
 """
 
 from __future__ import annotations
 
 import contextlib
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,29 +27,41 @@ SUFFIXES = (".npy", ".npz", ".pfm", ".png")
 _PNG_UNIT = 256.0
 
 
-def read_map(path: Path, quantity: Quantity) -> Array:
+@dataclass(frozen=True)
+class MapCode:
+    """How 8- or 16-bit pictures store a map: value = (stored - zero) / unit; 0 stored is unknown."""
+
+    unit: float
+    zero: float = 0.0
+
+
+def read_map(path: Path, quantity: Quantity, code: MapCode | None = None) -> Array:
     """Read a disparity (pixels) or a depth (metres) of a picture.
 
     Args:
         path: .npy; .npz with an array named after the quantity, or with one array only; .pfm with
-            one channel; .png with one channel of 16 bits, the value times 256.
+            one channel; .png with one channel, of 16 bits and the value times 256 if there is no
+            `code`.
         quantity: what the file holds.
+        code: how a .png stores it.
 
     Returns:
         (H, W), float32; NaN where unknown. A depth may be infinite (sky), a disparity not: what is
-        0, negative or infinite in the file is unknown, as is a depth of 0 or below.
+        0, negative or infinite in the file is unknown, as is a depth of 0 or below. Behind a `code`
+        a value may be 0, infinitely far.
 
     Raises:
         PictureError: the file cannot be read, is of another kind, or holds no known value.
     """
     readers = {".npy": _npy, ".npz": _npz, ".pfm": _pfm, ".png": _png}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    if suffix not in readers:
         raise PictureError(
             f"{path}: unknown kind of {quantity} file. Give one of {', '.join(SUFFIXES)}."
         )
+    coded = code if suffix == ".png" else None
     try:
-        values = np.asarray(reader(path, quantity))
+        values = _decoded(path, coded) if coded else np.asarray(readers[suffix](path, quantity))
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except OSError as error:
@@ -60,7 +74,7 @@ def read_map(path: Path, quantity: Quantity) -> Array:
             f"{path}: holds {values.dtype} of shape {values.shape}; give numbers of shape (H, W)."
         )
     values = values.astype(np.float32)
-    unknown = ~(values > 0)
+    unknown = ~(values > 0 if coded is None else values >= 0)
     if quantity == "disparity":
         unknown |= np.isinf(values)
     if unknown.all():
@@ -101,6 +115,26 @@ def _pfm(path: Path, quantity: Quantity) -> NDArray[Any]:
 
 
 def _png(path: Path, quantity: Quantity) -> NDArray[Any]:
+    stored = _stored(path)
+    if stored.dtype != np.uint16 or stored.ndim != 2:
+        raise PictureError(
+            f"holds {stored.dtype} of shape {stored.shape}. A {quantity} as PNG has one channel of "
+            "16 bits and is stored times 256, as in KITTI; pictures of a colour scale do not do."
+        )
+    return stored / _PNG_UNIT
+
+
+def _decoded(path: Path, code: MapCode) -> NDArray[Any]:
+    stored = _stored(path)
+    if stored.ndim != 2:
+        raise PictureError("is no picture of one channel. Copy or export it again.")
+    values = (stored.astype(np.float32) - np.float32(code.zero)) / np.float32(code.unit)
+    values[stored == 0] = np.nan
+    return values
+
+
+def _stored(path: Path) -> NDArray[Any]:
+    """The samples of a PNG as they stand in it."""
     import cv2
 
     stored = None
@@ -108,9 +142,4 @@ def _png(path: Path, quantity: Quantity) -> NDArray[Any]:
         stored = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise PictureError("the file is no PNG or damaged. Copy or export it again.")
-    if stored.dtype != np.uint16 or stored.ndim != 2:
-        raise PictureError(
-            f"holds {stored.dtype} of shape {stored.shape}. A {quantity} as PNG has one channel of "
-            "16 bits and is stored times 256, as in KITTI; pictures of a colour scale do not do."
-        )
-    return stored / _PNG_UNIT
+    return stored

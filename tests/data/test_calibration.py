@@ -1,48 +1,11 @@
-"""Disparities and calibrations as the data sets store them."""
+"""Calibrations as the data sets store them."""
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 
-from deweather.data import find_layout
-from deweather.data.geometry import read_calibration, read_disparity
-from deweather.data.layouts import MapCode
+from deweather.data.calibration import read_calibration
 from deweather.errors import PictureError
-
-from .trees import VAST
-
-
-def test_cityscapes_disparity_is_shifted_by_one(tmp_path):
-    stored = np.array([[0, 1, 257, 6401]], np.uint16)
-    cv2.imwrite(str(tmp_path / "d.png"), stored)
-    found = read_disparity(tmp_path / "d.png", find_layout("cityscapes").map_code)
-    np.testing.assert_array_equal(found, np.array([[np.nan, 0, 1, 25]], np.float32))
-
-
-@pytest.mark.parametrize(("name", "unit"), [("middlebury-2006", 3), ("middlebury-2003", 4)])
-def test_middlebury_disparity_is_scaled(tmp_path, name, unit):
-    cv2.imwrite(str(tmp_path / "d.png"), np.array([[0, 60, 255]], np.uint8))
-    found = read_disparity(tmp_path / "d.png", find_layout(name).map_code)
-    expected = np.array([[np.nan, 60 / unit, 255 / unit]], np.float32)
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_kitti_disparity_is_256th_of_pixels(tmp_path):
-    cv2.imwrite(str(tmp_path / "d.png"), np.array([[0, 256, 12800]], np.uint16))
-    found = read_disparity(tmp_path / "d.png", find_layout("kitti2015").map_code)
-    np.testing.assert_array_equal(found, np.array([[np.nan, 1, 50]], np.float32))
-
-
-@pytest.mark.parametrize("content", [b"", b"no picture", VAST])
-def test_broken_disparities_are_named(tmp_path, content):
-    (tmp_path / "d.png").write_bytes(content)
-    with pytest.raises(PictureError, match=r"d\.png"):
-        read_disparity(tmp_path / "d.png", MapCode(4))
-    with pytest.raises(PictureError, match=r"absent\.png"):
-        read_disparity(tmp_path / "absent.png", MapCode(4))
-
 
 # The rig of KITTI's first drives: 721.5 pixels, baseline of the colour cameras 0.5327 metres.
 KITTI = """\

@@ -1,21 +1,17 @@
-"""Disparity files and calibrations as the stereo data sets store them."""
+"""Calibration files of stereo data sets -> a camera, and how far its disparities are off."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from deweather.data.layouts import CameraFormat, MapCode
+from deweather.data.layouts import CameraFormat
 from deweather.errors import PictureError
 from deweather.image import Camera
-from deweather.image.disparity import read_map
 
 
 @dataclass(frozen=True)
@@ -30,35 +26,6 @@ class Calibration:
 
     camera: Camera
     offset: float = 0.0
-
-
-def read_disparity(path: Path, code: MapCode | None = None) -> NDArray[np.float32]:
-    """Read a disparity.
-
-    Args:
-        path: the file.
-        code: how a picture stores it; None for what `read_map` reads.
-
-    Returns:
-        (H, W), float32, pixels; NaN where unknown.
-
-    Raises:
-        PictureError: the file cannot be read or is of another kind.
-    """
-    if code is None or path.suffix.lower() != ".png":
-        return read_map(path, "disparity")
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    stored = None
-    with contextlib.suppress(cv2.error):  # an empty file, or one that announces too many pixels
-        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if stored is None or stored.ndim != 2:
-        raise PictureError(f"{path}: is no picture of one channel. Copy or export it again.")
-    values = (stored.astype(np.float32) - np.float32(code.zero)) / np.float32(code.unit)
-    values[stored == 0] = np.nan
-    return values.astype(np.float32, copy=False)
 
 
 def read_calibration(path: Path, form: CameraFormat) -> Calibration:

@@ -20,6 +20,7 @@ from deweather.data.layouts import Listing, Sample, Source
 from deweather.data.pictures import PictureSet
 from deweather.errors import DeweatherError
 from deweather.image import read_picture, split_side_by_side
+from deweather.image.bit_depth import to_8_bit
 from deweather.image.disparity import Quantity
 
 Array = NDArray[Any]
@@ -306,8 +307,7 @@ def match_points(left: Array, right: Array, largest: int = 1024) -> Array:
     sift = cv2.SIFT.create(nfeatures=2000)
     found = []
     for view in (left, right):
-        eight = view if view.dtype == np.uint8 else (view // 257).astype(np.uint8)
-        grey = cv2.cvtColor(np.ascontiguousarray(eight), cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(np.ascontiguousarray(to_8_bit(view)), cv2.COLOR_RGB2GRAY)
         small = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         found.append(sift.detectAndCompute(small, None))
     (left_points, left_features), (right_points, right_features) = found

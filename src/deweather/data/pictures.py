@@ -15,6 +15,7 @@ from deweather.data.layouts import Layout, Sample, Source
 from deweather.data.listing import find_samples
 from deweather.errors import PairError
 from deweather.image import read_picture, split_side_by_side
+from deweather.image.bit_depth import to_16_bit
 from deweather.image.disparity import Quantity, read_map
 
 Array = NDArray[Any]
@@ -165,7 +166,7 @@ class PictureSet:
 
 
 def _of_one_depth(views: Sequence[Array]) -> tuple[Array, ...]:
-    """The views, with 16 bits if any has them: 65535 is 257 times 255."""
+    """The views, with 16 bits if any has them."""
     if len({view.dtype for view in views}) < 2:
         return tuple(views)
-    return tuple(v if v.dtype == np.uint16 else v.astype(np.uint16) * 257 for v in views)
+    return tuple(map(to_16_bit, views))

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from deweather.errors import PictureError
+from deweather.image.bit_depth import to_8_bit
 from deweather.image.colour import ProfileError, colour_space
 from deweather.image.formats import TITLES, Kind
 from deweather.image.metadata import EXIF_PREFIX, tags_of_exif
@@ -70,15 +71,6 @@ def luma(pixels: Array) -> Array:
         band = pixels[y : y + starts.step] @ weights
         grey[y : y + starts.step, :, 0] = (band + 500) // 1000
     return grey
-
-
-def to_8_bit(values: Array) -> Array:
-    """Values of 16 bits rounded to 8, so that 65535 becomes 255."""
-    out = np.empty(values.shape, np.uint8)
-    starts = band_starts(*values.shape[:2])
-    for y in starts:
-        out[y : y + starts.step] = (values[y : y + starts.step].astype(np.uint32) + 128) // 257
-    return out
 
 
 def _back_to_profile(picture: Picture, pixels: Array) -> Array:

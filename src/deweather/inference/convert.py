@@ -13,6 +13,7 @@ from PIL import Image
 
 from deweather.errors import ConfigError, FramesError
 from deweather.image import read_picture
+from deweather.image.bit_depth import to_8_bit
 from deweather.inference.pictures import Restored
 
 Pixels = NDArray[Any]
@@ -71,13 +72,9 @@ def _from_file(path: str | PathLike[str]) -> Canvas:
         return Restored(picture, changed).write(out, source=path, overwrite=overwrite)
 
     def finish(restored: Pixels) -> Image.Image:
-        eight = restored if restored.dtype == np.uint8 else np.rint(restored / 257).astype(np.uint8)
-        image = Image.fromarray(eight)
+        image = Image.fromarray(to_8_bit(restored))
         if picture.alpha is not None:
-            alpha = picture.alpha
-            image.putalpha(
-                Image.fromarray((alpha if alpha.dtype == np.uint8 else alpha >> 8).astype(np.uint8))
-            )
+            image.putalpha(Image.fromarray(to_8_bit(picture.alpha)))
         return image
 
     return Canvas(picture.pixels, finish, write)

@@ -53,6 +53,35 @@ def test_mirrored_pairs_swap_and_single_pictures_stay_alone():
     assert np.array_equal(mirrored(views[:1])[0], views[0, :, ::-1])
 
 
+def test_a_mirrored_pair_is_a_pair():
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 255, (5, 40, 3), dtype=np.uint8)
+    pair = np.stack([wide[:, :30], wide[:, 4:34]])
+    left, right = mirrored(pair)
+    assert np.array_equal(left[:, 4:], right[:, :-4])
+    assert not np.array_equal(left[:, :-4], right[:, 4:])
+    assert np.array_equal(mirrored(mirrored(pair)), pair)
+    columns = np.broadcast_to(np.arange(30.0), (2, 5, 30)).copy()
+    columns[1] += 100
+    turned = mirrored(columns)
+    assert turned[0, 0, 0] == 129
+    assert turned[1, 0, 0] == 29
+
+
+def test_a_share_of_the_samples_is_underexposed():
+    image = torch.full((4000, 1, 3, 2, 2), 0.5)
+    dark = Photometric(dark=(0.4, 0.8), dark_share=0.25)
+    (out,) = dark([image], np.random.default_rng(0))
+    factors = out[:, 0, :, 0, 0] / 0.5
+    assert (factors == factors[:, :1]).all()  # of all colours
+    lower = factors[:, 0] < 0.9
+    # Four standard deviations of a binomial draw.
+    assert abs(int(lower.sum()) - 1000) < 4 * (4000 * 0.25 * 0.75) ** 0.5
+    assert (factors[~lower] == 1).all()
+    assert 0.4 <= factors[lower].min() < 0.45
+    assert 0.75 < factors[lower].max() <= 0.8
+
+
 def test_stages_follow_one_another():
     plan = Curriculum((Stage(16, 8, until=3), Stage(32, 4, until=5), Stage(64, 1)))
     found = [plan.at(k) for k in range(8)]

@@ -44,6 +44,15 @@ TREES = {
         [("train/cones", "train", [], ["train/cones/left", "train/cones/right"],
           ["train/cones/disparity", None])],
     ),
+    "clear-scenes": (
+        ["mono/a.jpg", "mono/x/b.png", "stereo/a/left.png", "stereo/a/right.png",
+         "stereo_gt/a/left.png", "stereo_gt/a/right.png", "stereo_gt/a/disparity.npz",
+         "stereo2/a/left.png", "x/mono/c.jpg"],
+        [("mono/a", "all", [], ["mono/a"], []), ("mono/x/b", "all", [], ["mono/x/b"], []),
+         ("stereo/a", "all", [], ["stereo/a/left", "stereo/a/right"], []),
+         ("stereo_gt/a", "all", [], ["stereo_gt/a/left", "stereo_gt/a/right"],
+          ["stereo_gt/a/disparity", None])],
+    ),
     "real": (["a.jpg"], [("a", "all", ["a"], [], [])]),
     "real-stereo": (
         ["left/7.png", "right/7.png"], [("7", "all", ["left/7", "right/7"], [], [])]
@@ -242,7 +251,8 @@ def test_samples_are_found(tmp_path, name):
     assert found == expected
     assert listing.unmatched == ()
     listing.check_complete()
-    assert {s.views for s in listing.samples} == {LAYOUTS[name].views}
+    views = {1, 2} if LAYOUTS[name].mixed else {LAYOUTS[name].views}
+    assert {s.views for s in listing.samples} == views
 
 
 def test_camera_files_are_found(tmp_path):

@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader
 
 from deweather.data import (
     Curriculum,
+    PairBatch,
     PairedBatches,
     Photometric,
     PictureSet,
     Stage,
-    WholePictures,
 )
 from deweather.data.cache import ArrayCache
 from deweather.errors import ConfigError, PairError, PictureError
@@ -24,6 +24,11 @@ from ..weather.make import photo
 from .trees import pair, paired, save
 
 PLAIN = Curriculum.constant(16, 2)
+
+
+def whole(pictures):
+    """Every sample uncut."""
+    return [PairBatch.of(pictures.load(i), s.id) for i, s in enumerate(pictures.samples)]
 
 
 def batches(pictures, **changes):
@@ -95,11 +100,11 @@ def test_degraded_and_clean_are_cut_alike(mono):
 
 
 def test_batches_at_full_size_hold_the_very_pixels(mono):
-    whole = WholePictures(mono)
+    uncut = whole(mono)
     for k in range(3):
         batch = batches(mono, mirror=False)[k]
         for name, cut in zip(batch.ids, batch.clean, strict=True):
-            original = whole[int(name)].clean[0, 0]
+            original = uncut[int(name)].clean[0, 0]
             row, column = (int(n[0]) for n in np.nonzero(
                 (original.unfold(1, 16, 1).unfold(2, 16, 1) == cut[0].view(3, 1, 1, 16, 16))
                 .all(-1).all(-1).all(0).numpy()
@@ -191,19 +196,21 @@ def test_pictures_without_ground_truth(tmp_path):
     batch = batches(PictureSet.find(tmp_path, "real"), photometric=Photometric())[0]
     assert batch.clean is None
     assert batch.to("cpu").degraded.shape == (2, 1, 3, 16, 16)
-    assert WholePictures(PictureSet.find(tmp_path, "real"))[0].degraded.shape[-2:] == (120, 160)
+    assert whole(PictureSet.find(tmp_path, "real"))[0].degraded.shape[-2:] == (120, 160)
 
 
-def test_whole_pictures_end(mono):
-    assert [batch.ids for batch in WholePictures(mono)] == [(n,) for n in "01234"]
+def test_samples_become_batches_of_one(mono):
+    uncut = whole(mono)
+    assert [batch.ids for batch in uncut] == [(n,) for n in "01234"]
+    assert all(batch.degraded.shape == batch.clean.shape for batch in uncut)
+    assert uncut[0].degraded.shape[:3] == (1, 1, 3)
 
 
 def test_clear_sets_have_no_degraded_pictures(tmp_path):
     save(tmp_path / "a.png", photo())
     clear = PictureSet.find(tmp_path, "clear")
-    for make in (batches, WholePictures):
-        with pytest.raises(ConfigError, match="'clear' holds clear pictures only"):
-            make(clear)
+    with pytest.raises(ConfigError, match="'clear' holds clear pictures only"):
+        batches(clear)
 
 
 def test_borders_are_cut_off(tmp_path):
@@ -211,7 +218,7 @@ def test_borders_are_cut_off(tmp_path):
     save(tmp_path / "clear" / "1.png", clean)
     save(tmp_path / "hazy" / "1_1_0.9.png", clean[10:-10, 10:-10])
     save(tmp_path / "hazy" / "1_2_0.9.png", clean)
-    batch, other = WholePictures(PictureSet.find(tmp_path, "its"))
+    batch, other = whole(PictureSet.find(tmp_path, "its"))
     assert torch.equal(batch.degraded, batch.clean)
     assert batch.clean.shape == (1, 1, 3, 60, 80)
     assert torch.equal(other.degraded, other.clean)
@@ -221,7 +228,7 @@ def test_halves_of_side_by_side_pictures(tmp_path):
     clean, rainy = photo(20, 30), photo(20, 30, seed=1)
     path = tmp_path / "training" / "1.png"
     save(path, np.concatenate([clean, rainy], axis=1))
-    (batch,) = WholePictures(PictureSet.find(tmp_path, "rain800"))
+    (batch,) = whole(PictureSet.find(tmp_path, "rain800"))
     assert torch.equal(batch.clean[0, 0] * 255, torch.from_numpy(clean).permute(2, 0, 1))
     assert torch.equal(batch.degraded[0, 0] * 255, torch.from_numpy(rainy).permute(2, 0, 1))
 
@@ -270,7 +277,7 @@ def test_pictures_that_do_not_fit_are_left_out(tmp_path):
     pictures = PictureSet.find(root, "paired")
     assert "1" not in [n for k in range(6) for n in batches(pictures)[k].ids]
     with pytest.raises(PairError, match=r"input/1\.png \(50x40\), .*target/1\.png \(51x40\)"):
-        WholePictures(pictures)[1]
+        whole(pictures)[1]
 
 
 def test_a_picture_that_has_disappeared_is_an_error(tmp_path):
@@ -303,7 +310,7 @@ def test_disparities_of_another_size_are_named(tmp_path):
     (root / "disparity").mkdir()
     np.save(root / "disparity" / "0.npy", np.ones((40, 51), np.float32))
     with pytest.raises(PairError, match=r"0\.npy has shape \(40, 51\), the pictures \(40, 50\)"):
-        WholePictures(PictureSet.find(root, "paired"))[0]
+        whole(PictureSet.find(root, "paired"))[0]
 
 
 def test_pictures_of_16_bits(tmp_path):
@@ -311,7 +318,7 @@ def test_pictures_of_16_bits(tmp_path):
     for folder in ("input", "target"):
         (tmp_path / folder).mkdir()
         Image.fromarray(values).save(tmp_path / folder / "1.png")
-    (batch,) = WholePictures(PictureSet.find(tmp_path, "paired"))
+    (batch,) = whole(PictureSet.find(tmp_path, "paired"))
     expected = torch.from_numpy(values / np.float32(65535))
     torch.testing.assert_close(batch.clean[0, 0, 0], expected.float())
 
@@ -368,6 +375,6 @@ def test_views_of_8_and_16_bits_are_equally_bright(tmp_path):
         (tmp_path / role / "right").mkdir()
         cv2.imwrite(str(tmp_path / role / "right" / "1.png"), eight[..., ::-1].astype("u2") * 257)
     pictures = PictureSet.find(tmp_path, "paired-stereo")
-    for batch in (batches(pictures)[0], WholePictures(pictures)[0]):
+    for batch in (batches(pictures)[0], whole(pictures)[0]):
         assert torch.equal(batch.degraded[:, 0], batch.degraded[:, 1])
         assert torch.equal(batch.clean[:, 0], batch.clean[:, 1])

@@ -57,3 +57,19 @@ def scenes(root, count=2, shift=6, disparity=True):
             known = np.full(left.shape[:2], shift, np.float32)
             np.savez(root / f"scene{number}" / "disparity.npz", disparity=known)
     return root
+
+
+def clear_scenes(root, shift=6):
+    """Three photographs, a pair with disparity that has holes, and one without, as trained on."""
+    for number, size in enumerate([(70, 90), (90, 70), (64, 64)]):
+        save(root / "mono" / f"{number}.png", photo(*size, seed=number))
+    (root / "mono" / "readme.txt").write_text("no picture")
+    for name in ("stereo_gt/a", "stereo/b"):
+        left, right = pair(60, 100, shift, seed=7)
+        save(root / name / "left.png", left)
+        save(root / name / "right.png", right)
+    known = np.full((60, 100), shift, np.float32)
+    known[20:30, 40:50] = np.nan
+    np.savez_compressed(root / "stereo_gt/a/disparity.npz", disparity=known)
+    (root / "stereo" / "notes.md").write_text("no folder")
+    return root

@@ -15,6 +15,7 @@ from deweather.cli.console import one_line, say, say_json, say_table
 from deweather.cli.options import DataLayout, DataSet, Json
 
 if TYPE_CHECKING:
+    from deweather.data import Layout
     from deweather.data.audit import Audit
 
 _SHOWN = 20  # lines of each kind of finding; JSON has all
@@ -47,9 +48,8 @@ def layouts(as_json: Json = False) -> None:
         )
         return
     for layout in LAYOUTS.values():
-        views = "pairs" if layout.views == 2 else "single pictures"
         border = f", border of {layout.border} pixels" if layout.border else ""
-        say(f"{layout.name}: {layout.title}; {layout.weather}, {views}{border}")
+        say(f"{layout.name}: {layout.title}; {layout.weather}, {_views(layout)}{border}")
         for line in layout.names():
             say(f"  {line}")
 
@@ -85,6 +85,13 @@ def audit(
         raise typer.Exit(1)
 
 
+def _views(layout: Layout) -> str:
+    """What samples of a layout are, in words."""
+    if layout.mixed:
+        return "single pictures and pairs"
+    return "pairs" if layout.views == 2 else "single pictures"
+
+
 def _bar(stack: ExitStack) -> Callable[[int, int], None]:
     """A progress bar on stderr that stays as long as the stack."""
     from rich.console import Console
@@ -96,7 +103,9 @@ def _bar(stack: ExitStack) -> Callable[[int, int], None]:
 
 
 def _say_report(found: Audit) -> None:
-    views = "stereo pairs" if found.views == 2 else "single pictures"
+    from deweather.data import find_layout
+
+    views = _views(find_layout(found.layout))
     say(f"{one_line(found.root)}: layout {found.layout}, {found.samples} samples, {views}")
     say_table(["split", "samples"], list(found.splits.items()))
     _say_list("size: pictures", [f"{size}: {count}" for size, count in found.sizes.items()])

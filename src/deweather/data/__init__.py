@@ -6,17 +6,18 @@ Degraded and clean pictures from disk:
     batches = PairedBatches(pictures, curriculum=Curriculum.constant(128, 8), length=1000, seed=0)
     batches[0].degraded  # (8, 1, 3, 128, 128)
 
-Clear pictures, which weather is put into: `SceneBatches(scene_library(pictures), ...)`.
+Clear pictures, which weather is put into: `SceneBatches(SceneLibrary.of(pictures), ...)`.
 """
 
 from deweather.data.crops import Curriculum, Photometric, Stage
 from deweather.data.layout_table import LAYOUTS, find_layout
 from deweather.data.layouts import Layout, Listing, Sample, Source
 from deweather.data.listing import find_samples
-from deweather.data.mixing import MixedBatches, scene_library
-from deweather.data.paired import PairBatch, PairedBatches, WholePictures
+from deweather.data.mixing import MixedBatches
+from deweather.data.paired import PairBatch, PairedBatches
 from deweather.data.pictures import PictureSet
-from deweather.data.scenes import SceneBatches, SceneLibrary
+from deweather.data.scene_library import SceneLibrary
+from deweather.data.scenes import SceneBatches
 
 __all__ = [
     "LAYOUTS",
@@ -33,8 +34,6 @@ __all__ = [
     "SceneLibrary",
     "Source",
     "Stage",
-    "WholePictures",
     "find_layout",
     "find_samples",
-    "scene_library",
 ]

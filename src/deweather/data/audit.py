@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from deweather.data.cache import ArrayCache
 from deweather.data.calibration import read_calibration
 from deweather.data.layouts import Listing, Sample, Source
+from deweather.data.ordered import map_in_order
 from deweather.data.pictures import PictureSet
 from deweather.errors import DeweatherError
 from deweather.image import read_picture, split_side_by_side
@@ -126,11 +125,10 @@ def audit(
     found.unused = [str(path) for path in listing.unused]
     sources = list(dict.fromkeys(s for sample in listing.samples for s in sample.pictures))
     looks: dict[Source, _Look] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        for done, (source, look) in enumerate(_looked_at(pool, sources, 4 * workers), start=1):
-            looks[source] = look
-            if progress is not None:
-                progress(done, len(sources))
+    for source, look in zip(sources, map_in_order(_look_at, sources, workers), strict=True):
+        looks[source] = look
+        if progress is not None:
+            progress(len(looks), len(sources))
     found.unreadable = list(dict.fromkeys(look.error for look in looks.values() if look.error))
     sizes = Counter(look.size for look in looks.values() if not look.error)
     found.sizes = {f"{w}x{h}": count for (h, w), count in sizes.most_common()}
@@ -142,7 +140,7 @@ def audit(
     found.unreadable += _bad_cameras(readable, listing)
     found.duplicates = _duplicates(readable, looks)
     if layout.views == 2:
-        fitting = [sample for sample in readable if sample.id not in misfits]
+        fitting = [s for s in readable if s.views == 2 and s.id not in misfits]
         found.pairs = [_check_pair(sample) for sample in _spread(fitting, pairs)]
     return found
 
@@ -169,18 +167,6 @@ def _read(source: Source) -> Array:
     if source.half is None:
         return pixels
     return split_side_by_side(pixels)[("left", "right").index(source.half)]
-
-
-def _looked_at(
-    pool: ThreadPoolExecutor, sources: Sequence[Source], ahead: int
-) -> Iterator[tuple[Source, _Look]]:
-    """Look at pictures in order, a few ahead of what has been taken."""
-    rest = iter(sources)
-    waiting = [(s, pool.submit(_look_at, s)) for s in islice(rest, ahead)]
-    while waiting:
-        source, future = waiting.pop(0)
-        yield source, future.result()
-        waiting += [(s, pool.submit(_look_at, s)) for s in islice(rest, 1)]
 
 
 def perceptual_hash(picture: Array) -> int | None:

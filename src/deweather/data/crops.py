@@ -147,6 +147,8 @@ class Photometric:
         saturation: least and largest factor on the difference from grey.
         gamma: least and largest exponent on sRGB values, drawn evenly in the logarithm.
         gain: least and largest factor, drawn for each colour channel.
+        dark: least and largest factor of samples that are underexposed.
+        dark_share: how many are.
         separate: draw for each view, as two cameras with exposures of their own; else both views
             change alike.
     """
@@ -154,10 +156,12 @@ class Photometric:
     saturation: tuple[float, float] = (1.0, 1.0)
     gamma: tuple[float, float] = (1.0, 1.0)
     gain: tuple[float, float] = (1.0, 1.0)
+    dark: tuple[float, float] = (1.0, 1.0)
+    dark_share: float = 0.0
     separate: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("saturation", "gamma", "gain"):
+        for name in ("saturation", "gamma", "gain", "dark"):
             low, high = getattr(self, name)
             if not 0 <= low <= high or (name == "gamma" and low == 0):
                 raise ConfigError(f"{name} from {low} to {high}; give a range of positive numbers.")
@@ -172,6 +176,8 @@ class Photometric:
 
         saturation, gain = draw(self.saturation), draw(self.gain, 3)
         gamma = draw((float(np.log(self.gamma[0])), float(np.log(self.gamma[1])))).exp()
+        if self.dark_share > 0:
+            gain = torch.where(draw((0.0, 1.0)) < self.dark_share, gain * draw(self.dark), gain)
         out = []
         for image in frames:
             grey = image.mean(2, keepdim=True)

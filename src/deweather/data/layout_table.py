@@ -60,6 +60,8 @@ _RAIN100 = _pair(
 )
 _NTIRE = _pair("((hazy|haze)/)?{key}_hazy", "(gt/)?{key}_gt")
 
+_SCENE = "/{stereo|stereo_gt}/{key}"
+
 _OWN = (
     Layout("paired", "degraded and clean pictures of the same names", "any",
         (*_pair(f"{_DEGRADED}/{{path}}", f"{_CLEAN}/{{path}}"),
@@ -74,6 +76,10 @@ _OWN = (
         (*_stereo("clean", "left/{path}", "right/{path}"), *_maps("disparity/{path}"))),
     Layout("stereo-scenes", "clear rectified pairs, a folder each", "clear",
         (*_stereo("clean", "{key}/left", "{key}/right"), *_maps("{key}/disparity"))),
+    Layout("clear-scenes", "clear photographs and rectified pairs, as `deweather train` takes them",
+        "clear",
+        (Slot("clean", 0, "/{mono}/{path}", single=True),
+         *_stereo("clean", f"{_SCENE}/left", f"{_SCENE}/right"), *_maps(f"{_SCENE}/disparity"))),
     Layout("real", "real pictures without ground truth", "any",
         (Slot("degraded", 0, "{path}"),)),
     Layout("real-stereo", "real rectified pairs without ground truth", "any",

@@ -5,7 +5,7 @@ Files whose keys (and the folders before the template) agree are one sample. Not
 here. `deweather.data.layout_table` has the layouts known, `deweather.data.listing` finds samples.
 
 Templates are matched against the path below the root without its extension, in any case of letters,
-after any number of leading folders:
+after any number of leading folders (none where the template begins with a slash):
 
 | part | stands for |
 |---|---|
@@ -47,19 +47,21 @@ class Slot:
         view: 0 for a single camera or the left one, 1 for the right one.
         template: of their names, see the module.
         half: the half of a side-by-side picture that is meant; None for whole pictures.
+        single: pictures of a single camera, in a layout that has pairs as well.
     """
 
     role: Role
     view: int
     template: str
     half: Half | None = None
+    single: bool = False
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The template as an expression for a path without its extension."""
         keys = 0
-        parts = ["(?P<lead>(?:[^/]+/)*?)"]
-        for match in _PARTS.finditer(self.template):
+        parts = ["(?P<lead>)" if self.template[0] == "/" else "(?P<lead>(?:[^/]+/)*?)"]
+        for match in _PARTS.finditer(self.template.removeprefix("/")):
             name, text = match.group(1), match.group()
             if name == "variant":
                 parts.append("(?P<variant>[^/]+?)")
@@ -112,8 +114,13 @@ class Layout:
 
     @property
     def views(self) -> int:
-        """1 for single cameras, 2 for rectified pairs."""
+        """1 for single cameras, 2 for rectified pairs; see `mixed` for sets of both."""
         return 1 + max(slot.view for slot in self.slots)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether there are single pictures beside the pairs."""
+        return any(slot.single for slot in self.slots)
 
     def has(self, role: Role) -> bool:
         """Whether any file has this role."""
@@ -123,7 +130,8 @@ class Layout:
         """The names looked for, a line each."""
         lines = []
         for slot in self.slots:
-            view = ("left ", "right ")[slot.view] if self.views == 2 else ""
+            paired = self.views == 2 and not slot.single
+            view = ("left ", "right ")[slot.view] if paired else ""
             half = f" ({slot.half} half)" if slot.half else ""
             kinds = {"disparity": ".(npy|npz|pfm|png)", "depth": ".(npy|npz|pfm|png)"}
             suffix = "" if slot.role == "camera" else kinds.get(slot.role, ".PICTURE")

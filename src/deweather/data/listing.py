@@ -34,6 +34,7 @@ class _Found:
     disparity: dict[Group, dict[int, Path]] = field(default_factory=dict)
     depth: dict[Group, dict[int, Path]] = field(default_factory=dict)
     camera: dict[Group, dict[int, Path]] = field(default_factory=dict)
+    single: set[Group] = field(default_factory=set)
     taken: list[Unmatched] = field(default_factory=list)
 
 
@@ -104,10 +105,11 @@ def fit(root: Path, files: Sequence[str], layout: Layout) -> Listing:
             "degraded": found.degraded.get((group, variant), {}),
             "clean": found.clean.get(group, {}),
         }
+        count = 1 if group in found.single else layout.views
         missing = [
-            f"no {'' if layout.views == 1 else ('left ', 'right ')[view]}{role} picture"
+            f"no {'' if count == 1 else ('left ', 'right ')[view]}{role} picture"
             for role, views in parts.items()
-            for view in range(layout.views)
+            for view in range(count)
             if layout.has(role) and view not in views
         ]
         if missing:
@@ -123,11 +125,12 @@ def _sample(root: Path, layout: Layout, found: _Found, group: Group, variant: st
     def ordered(views: dict[int, Source]) -> tuple[Source, ...]:
         return tuple(views[v] for v in sorted(views))
 
-    def maps(views: dict[int, Path]) -> tuple[Path | None, ...]:
-        return tuple(views.get(v) for v in range(layout.views)) if views else ()
-
     degraded = ordered(found.degraded.get((group, variant), {}))
     clean = ordered(found.clean.get(group, {}))
+
+    def maps(views: dict[int, Path]) -> tuple[Path | None, ...]:
+        return tuple(views.get(v) for v in range(len(degraded or clean))) if views else ()
+
     split = split_of((degraded or clean)[0].path.relative_to(root)) or layout.split
     return Sample(
         "".join(group) + (f"_{variant}" if variant else ""),
@@ -220,6 +223,8 @@ def _sort_in(root: Path, files: Sequence[str], layout: Layout) -> _Found:
             keys = [value for name, value in sorted(parts.items()) if name[0] == "k" and value]
             group = (parts["lead"], "/".join(keys))
             path = root / file
+            if slot.single:
+                found.single.add(group)
             if slot.role == "degraded":
                 views = found.degraded.setdefault((group, parts.get("variant") or ""), {})
                 held = views.setdefault(slot.view, Source(path, slot.half)).path

@@ -52,6 +52,19 @@ class PairBatch:
     ids: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, sample: Decoded, name: str) -> PairBatch:
+        """One sample of this id, as a batch of one."""
+
+        def maps(values: Array | None) -> Tensor | None:
+            if values is None:
+                return None
+            return torch.tensor(values.copy()).view(1, -1, 1, *sample.size)
+
+        clean = to_frames(sample.clean) if sample.clean else None
+        degraded = to_frames(sample.degraded)
+        return cls(degraded, clean, maps(sample.disparity), maps(sample.depth), (name,))
+
     def to(self, device: torch.device | str) -> PairBatch:
         """The batch on another device."""
         tensors = {n: getattr(self, n) for n in ("degraded", "clean", "disparity", "depth")}
@@ -88,7 +101,11 @@ class PairedBatches(Dataset[PairBatch]):
         seed: int,
     ) -> None:
         """Keep the pictures and the sampling parameters."""
-        _check_degraded(pictures)
+        if not pictures.layout.has("degraded"):
+            raise ConfigError(
+                f"layout {pictures.layout.name!r} holds clear pictures only; "
+                "make a scene library of them and put weather in."
+            )
         if quarter_turns and any(sample.views > 1 for sample in pictures.samples):
             raise ConfigError("quarter_turns would break rectified pairs; use it on singles().")
         if not 0 < scales[0] <= scales[1]:
@@ -114,7 +131,7 @@ class PairedBatches(Dataset[PairBatch]):
             chosen, decoded = self._load(number, skipped)
             rng = np.random.default_rng([self.seed, number, 1])
             name = self.pictures.samples[chosen].id
-            parts.append(_to_batch(self._augmented(decoded, stage.patch, rng), name))
+            parts.append(PairBatch.of(self._augmented(decoded, stage.patch, rng), name))
         batch = replace(_joined(parts), skipped=tuple(skipped))
         if self.photometric is None:
             return batch
@@ -168,54 +185,10 @@ class PairedBatches(Dataset[PairBatch]):
         )
 
 
-class WholePictures(Dataset[PairBatch]):
-    """Each sample uncut, as a batch of one: for evaluation.
-
-    Raises:
-        ConfigError: the set has no degraded pictures.
-    """
-
-    def __init__(self, pictures: PictureSet) -> None:
-        """Take a set of a layout with degraded pictures."""
-        _check_degraded(pictures)
-        self.pictures = pictures
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: int) -> PairBatch:
-        """Sample `index`.
-
-        Raises:
-            PictureError: a file is missing or cannot be read.
-            PairError: the pictures differ in size.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(index)  # what ends a for loop
-        return _to_batch(self.pictures.load(index), self.pictures.samples[index].id)
-
-
-def _check_degraded(pictures: PictureSet) -> None:
-    if not pictures.layout.has("degraded"):
-        raise ConfigError(
-            f"layout {pictures.layout.name!r} holds clear pictures only; "
-            "make a scene library of them and put weather in."
-        )
-
-
 @lru_cache(maxsize=8)
 def _order(seed: int, turn: int, count: int) -> Array:
     """The shuffled order in which samples come in one pass through all."""
     return np.random.default_rng([seed, turn, 0]).permutation(count)
-
-
-def _to_batch(sample: Decoded, name: str) -> PairBatch:
-    def maps(values: Array | None) -> Tensor | None:
-        return None if values is None else torch.tensor(values.copy()).view(1, -1, 1, *sample.size)
-
-    clean = to_frames(sample.clean) if sample.clean else None
-    degraded = to_frames(sample.degraded)
-    return PairBatch(degraded, clean, maps(sample.disparity), maps(sample.depth), (name,))
 
 
 def _joined(parts: Sequence[PairBatch]) -> PairBatch:

@@ -1,8 +1,8 @@
 """Disparity and depth from files: NumPy arrays, PFM, and the 8- or 16-bit PNG of data sets.
 
-PFM is the format of Middlebury: rows from the bottom up, unknown is infinite. A PNG is read like those of
-KITTI, whose disparities (pixels) and depths (metres) are both stored times 256, with 0 for unknown, unless a
-`MapCode` says otherwise.
+PFM is the format of Middlebury: rows from the bottom up, unknown is infinite. A PNG is read like those
+of KITTI, whose disparities (pixels) and depths (metres) are both stored times 256, with 0 for unknown,
+unless a `MapCode` says otherwise.
 """
 
 from __future__ import annotations

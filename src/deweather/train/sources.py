@@ -17,7 +17,6 @@ from deweather.data import (
     SceneLibrary,
     Stage,
     find_samples,
-    scene_library,
 )
 from deweather.errors import ConfigError
 from deweather.train.batches import share
@@ -41,7 +40,7 @@ class PhasedScenes(Dataset[Scene]):
                 SceneBatches(
                     library,
                     patch=patch,
-                    views=views,
+                    batch_pictures=views,
                     stereo_share=data.stereo_share,
                     layered_share=data.layered_share,
                     scales=data.scales,
@@ -118,7 +117,7 @@ def open_set(recipe: Recipe, section: SetSection, root: Path | None) -> Sources:
     if section.singles:
         pictures = pictures.singles()
     if not pictures.layout.has("degraded"):
-        return PhasedScenes(recipe, scene_library(pictures))
+        return PhasedScenes(recipe, SceneLibrary.of(pictures))
     if not pictures.layout.has("clean"):
         raise ConfigError(
             f"{folder}: layout {section.layout!r} has no truth to train on; "
@@ -205,8 +204,8 @@ def sizes(sources: Sources) -> set[int]:
         return {stage.batch for stage in sources.curriculum.stages}
     assert isinstance(sources, PhasedScenes)  # there is nothing else
     scenes = [batches for _, batches in sources.phases]
-    return {s.views // 2 for s in scenes if s.stereo_share > 0} | {
-        s.views for s in scenes if s.stereo_share < 1
+    return {s.batch_pictures // 2 for s in scenes if s.stereo_share > 0} | {
+        s.batch_pictures for s in scenes if s.stereo_share < 1
     }
 
 

@@ -71,7 +71,7 @@ def test_what_samples_share_is_named_once(tmp_path):
     ]
 
 
-def test_lonely_pictures(tmp_path):
+def test_unmatched_pictures(tmp_path):
     root = paired(tmp_path)
     (root / "target" / "1.png").unlink()
     found = looked(root, "paired")
@@ -94,16 +94,16 @@ def test_sizes_that_differ(tmp_path):
     np.save(root / "disparity" / "2.npy", np.ones((4, 5), np.float32))
     found = looked(root, "paired")
     assert not found.ok
-    assert [text[:16] for text in found.misfits] == ["1: sizes differ:", "2: sizes differ:"]
-    assert "1.png (60x40)" in found.misfits[0]
-    assert "2.npy is 5x4, the pictures 50x40" in found.misfits[1]
+    assert [text[:16] for text in found.mismatched] == ["1: sizes differ:", "2: sizes differ:"]
+    assert "1.png (60x40)" in found.mismatched[0]
+    assert "2.npy is 5x4, the pictures 50x40" in found.mismatched[1]
 
 
-def test_the_border_of_reside_is_no_misfit(tmp_path):
+def test_the_border_of_reside_is_no_mismatch(tmp_path):
     for name, margin in (("1", 10), ("2", 0), ("3", 7)):
         save(tmp_path / "hazy" / f"{name}_1.png", photo(40, 50))
         save(tmp_path / "gt" / f"{name}.png", photo(40 + 2 * margin, 50 + 2 * margin))
-    assert [text[:3] for text in looked(tmp_path, "sots").misfits] == ["3_1"]
+    assert [text[:3] for text in looked(tmp_path, "sots").mismatched] == ["3_1"]
 
 
 def test_hashes_survive_what_does_not_change_the_picture():
@@ -193,7 +193,7 @@ def test_pairs_of_unequal_size_are_named_and_not_matched(tmp_path, views):
     save(tmp_path / "left" / "1.png", views[0])
     save(tmp_path / "right" / "1.png", views[1][:, 1:])
     found = looked(tmp_path, "stereo")
-    assert len(found.misfits) == 1
+    assert len(found.mismatched) == 1
     assert found.pairs == []
 
 

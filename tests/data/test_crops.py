@@ -1,4 +1,4 @@
-"""Windows, stages and changes of colour."""
+"""Windows, phases and changes of colour."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deweather.data import Curriculum, Photometric, Stage
+from deweather.data import Curriculum, Phase, Photometric
 from deweather.data.crops import Window, draw_window, mirrored
 from deweather.errors import ConfigError
 
@@ -82,31 +82,31 @@ def test_a_share_of_the_samples_is_underexposed():
     assert 0.75 < factors[lower].max() <= 0.8
 
 
-def test_stages_follow_one_another():
-    plan = Curriculum((Stage(16, 8, until=3), Stage(32, 4, until=5), Stage(64, 1)))
+def test_phases_follow_one_another():
+    plan = Curriculum((Phase(16, 8, until=3), Phase(32, 4, until=5), Phase(64, 1)))
     found = [plan.at(k) for k in range(8)]
-    assert [stage.patch for stage, _ in found] == [16, 16, 16, 32, 32, 64, 64, 64]
+    assert [phase.patch for phase, _ in found] == [16, 16, 16, 32, 32, 64, 64, 64]
     # Each batch begins where the one before it ended.
-    for (stage, before), (_, after) in pairwise(found):
-        assert after == before + stage.batch
-    assert Curriculum.constant(16, 8).at(7) == (Stage(16, 8), 56)
+    for (phase, before), (_, after) in pairwise(found):
+        assert after == before + phase.batch
+    assert Curriculum.constant(16, 8).at(7) == (Phase(16, 8), 56)
 
 
 @pytest.mark.parametrize(
-    "stages",
+    "phases",
     [
         (),
-        (Stage(16, 8, until=3),),
-        (Stage(16, 8), Stage(32, 8)),
-        (Stage(16, 8, until=3), Stage(16, 8, until=3), Stage(32, 8)),
-        (Stage(16, 8, until=0), Stage(32, 8)),
-        (Stage(0, 8),),
-        (Stage(16, 0),),
+        (Phase(16, 8, until=3),),
+        (Phase(16, 8), Phase(32, 8)),
+        (Phase(16, 8, until=3), Phase(16, 8, until=3), Phase(32, 8)),
+        (Phase(16, 8, until=0), Phase(32, 8)),
+        (Phase(0, 8),),
+        (Phase(16, 0),),
     ],
 )
-def test_stages_that_cannot_be_are_refused(stages):
+def test_phases_that_cannot_be_are_refused(phases):
     with pytest.raises(ConfigError):
-        Curriculum(stages)
+        Curriculum(phases)
 
 
 WIDE = {"saturation": (0.5, 1.5), "gamma": (0.7, 1.4), "gain": (0.8, 1.1)}

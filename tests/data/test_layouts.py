@@ -331,7 +331,7 @@ def test_lists_lie_where_their_paths_begin(tmp_path):
     ]
 
 
-def test_ranks_follow_the_name_up_to_the_first_dot(tmp_path):
+def test_matching_by_order_follows_the_name_up_to_the_first_dot(tmp_path):
     # As whole names `1-b.a` would come before `1.x`.
     for folder in ("rain_left", "rain_right"):
         touch(tmp_path / folder, ["1.x.png", "1-b.a.png", "2.png"])
@@ -342,14 +342,14 @@ def test_ranks_follow_the_name_up_to_the_first_dot(tmp_path):
     assert names == [["1.x", "1.x", "c", "c"], ["1-b.a", "1-b.a", "d", "d"], ["2", "2", "e", "e"]]
 
 
-def test_ranks_need_folders_of_one_length(tmp_path):
+def test_matching_by_order_needs_folders_of_one_length(tmp_path):
     for folder, count in (("rain_left", 3), ("rain_right", 3), ("gt_left", 2), ("gt_right", 3)):
         touch(tmp_path / folder, [f"{folder}{n}.png" for n in range(count)])
     with pytest.raises(ConfigError, match="there is no right degraded picture"):
         find_samples(tmp_path, "apanet")
 
 
-def test_names_come_before_ranks(tmp_path):
+def test_names_come_before_order(tmp_path):
     for folder in ("rain_left", "rain_right", "gt_left", "gt_right"):
         touch(tmp_path / folder, ["1.png", "2.png"])
     touch(tmp_path / "gt_left", ["0.png"])
@@ -358,12 +358,15 @@ def test_names_come_before_ranks(tmp_path):
     assert listing.unused == (tmp_path / "gt_left/0.png",)
 
 
-def test_lonely_files_are_named(tmp_path):
+def test_unmatched_files_are_named(tmp_path):
     touch(tmp_path, ["hazy/1_1.png", "hazy/2_1.png", "clear/1.png", "clear/3.png"])
     listing = find_samples(tmp_path, "its")
     assert [s.id for s in listing.samples] == ["1_1"]
-    (lonely,) = listing.unmatched
-    assert (lonely.files, lonely.missing) == ((tmp_path / "hazy/2_1.png",), "no clean picture")
+    (unmatched,) = listing.unmatched
+    assert (unmatched.files, unmatched.missing) == (
+        (tmp_path / "hazy/2_1.png",),
+        "no clean picture",
+    )
     assert listing.unused == (tmp_path / "clear/3.png",)
     with pytest.raises(PairError, match=r"hazy/2_1\.png: no clean picture"):
         listing.check_complete()
@@ -382,8 +385,11 @@ def test_names_that_are_taken_are_named(tmp_path):
 
 def test_half_pairs_are_named(tmp_path):
     touch(tmp_path, ["left/1.png", "right/1.png", "left/2.png"])
-    (lonely,) = find_samples(tmp_path, "stereo").unmatched
-    assert (lonely.files, lonely.missing) == ((tmp_path / "left/2.png",), "no right clean picture")
+    (unmatched,) = find_samples(tmp_path, "stereo").unmatched
+    assert (unmatched.files, unmatched.missing) == (
+        (tmp_path / "left/2.png",),
+        "no right clean picture",
+    )
 
 
 def test_a_folder_that_does_not_fit_says_what_was_sought_and_found(tmp_path):

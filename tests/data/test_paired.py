@@ -13,9 +13,9 @@ from deweather.data import (
     Curriculum,
     PairBatch,
     PairedBatches,
+    Phase,
     Photometric,
     PictureSet,
-    Stage,
 )
 from deweather.data.cache import ArrayCache
 from deweather.errors import ConfigError, PairError, PictureError
@@ -73,7 +73,7 @@ def test_a_batch_is_a_function_of_seed_and_number(mono):
 
 
 def test_each_sample_comes_once_before_any_comes_again(mono):
-    made = batches(mono, curriculum=Curriculum((Stage(8, 3, until=4), Stage(16, 2))))
+    made = batches(mono, curriculum=Curriculum((Phase(8, 3, until=4), Phase(16, 2))))
     names = [name for k in range(14) for name in made[k].ids]
     rounds = [names[n : n + 5] for n in range(0, 30, 5)]
     assert all(sorted(r) == list("01234") for r in rounds)
@@ -298,7 +298,7 @@ def test_nothing_readable_is_an_error(tmp_path):
         batches(PictureSet.find(root, "paired"))[0]
 
 
-def test_lonely_pictures_are_refused(tmp_path):
+def test_unmatched_pictures_are_refused(tmp_path):
     root = paired(tmp_path, count=2)
     (root / "target" / "1.png").unlink()
     with pytest.raises(PairError, match=r"input/1\.png: no clean picture\. Add"):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from deweather.data import PictureSet, SceneLibrary
-from deweather.data.layouts import Source
+from deweather.data.layouts import PictureFile
 from deweather.errors import ConfigError, PairError, PictureError
 from deweather.image import read_picture
 
@@ -242,8 +242,8 @@ def test_sets_without_clean_pictures_are_refused(tmp_path):
 
 
 def test_sources_are_hashable_keys(tmp_path):
-    assert Source(tmp_path) == Source(tmp_path)
-    assert Source(tmp_path, "left") != Source(tmp_path, "right")
+    assert PictureFile(tmp_path) == PictureFile(tmp_path)
+    assert PictureFile(tmp_path, "left") != PictureFile(tmp_path, "right")
 
 
 @pytest.mark.parametrize("guided", [False, True])

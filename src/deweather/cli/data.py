@@ -111,7 +111,7 @@ def _say_report(found: Audit) -> None:
     _say_list("size: pictures", [f"{size}: {count}" for size, count in found.sizes.items()])
     _say_list("unreadable", found.unreadable)
     _say_list("without partners", found.unmatched)
-    _say_list("of differing sizes", found.misfits)
+    _say_list("of differing sizes", found.mismatched)
     _say_list(
         "in two splits",
         [f"{d.one} ({d.splits[0]}) is {d.other} ({d.splits[1]})" for d in found.duplicates],

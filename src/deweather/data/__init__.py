@@ -9,9 +9,9 @@ Degraded and clean pictures from disk:
 Clear pictures, which weather is put into: `SceneBatches(SceneLibrary.of(pictures), ...)`.
 """
 
-from deweather.data.crops import Curriculum, Photometric, Stage
+from deweather.data.crops import Curriculum, Phase, Photometric
 from deweather.data.layout_table import LAYOUTS, find_layout
-from deweather.data.layouts import Layout, Listing, Sample, Source
+from deweather.data.layouts import Layout, Listing, PictureFile, Sample
 from deweather.data.listing import find_samples
 from deweather.data.mixing import MixedBatches
 from deweather.data.paired import PairBatch, PairedBatches
@@ -27,13 +27,13 @@ __all__ = [
     "MixedBatches",
     "PairBatch",
     "PairedBatches",
+    "Phase",
     "Photometric",
+    "PictureFile",
     "PictureSet",
     "Sample",
     "SceneBatches",
     "SceneLibrary",
-    "Source",
-    "Stage",
     "find_layout",
     "find_samples",
 ]

@@ -1,4 +1,4 @@
-"""What is wrong with a data set: unreadable files, lonely ones, leaks between splits, swapped views."""
+"""Faults of a data set: unreadable files, missing partners, leaks between splits, swapped views."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from deweather.data.cache import ArrayCache
 from deweather.data.calibration import read_calibration
-from deweather.data.layouts import Listing, Sample, Source
+from deweather.data.layouts import Listing, PictureFile, Sample
 from deweather.data.ordered import map_in_order
-from deweather.data.pictures import PictureSet
+from deweather.data.pictures import PictureSet, read_view
 from deweather.errors import DeweatherError
-from deweather.image import read_picture, split_side_by_side
 from deweather.image.bit_depth import to_8_bit
 from deweather.image.disparity import Quantity
 
@@ -73,7 +72,7 @@ class Audit:
         views: pictures of one scene at the same time.
         sizes: pictures of each "WIDTHxHEIGHT", most frequent first.
         unreadable: a message for each picture, map and calibration that cannot be read.
-        misfits: samples that cannot be put together, such as pictures of other sizes.
+        mismatched: samples whose pictures and maps differ in size.
         unmatched: files without their partners.
         unused: clean pictures of no sample.
         duplicates: the same picture in two splits.
@@ -87,7 +86,7 @@ class Audit:
     views: int
     sizes: dict[str, int] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
-    misfits: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
@@ -96,7 +95,7 @@ class Audit:
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong; clean pictures of no sample do no harm."""
-        wrong = (self.unreadable, self.misfits, self.unmatched, self.duplicates)
+        wrong = (self.unreadable, self.mismatched, self.unmatched, self.duplicates)
         return not any(wrong) and all(pair.ok for pair in self.pairs)
 
 
@@ -120,27 +119,27 @@ def audit(
         str(listing.root), layout.name, len(listing.samples), listing.splits, layout.views
     )
     found.unmatched = [
-        f"{' + '.join(map(str, lonely.files))}: {lonely.missing}" for lonely in listing.unmatched
+        f"{' + '.join(map(str, part.files))}: {part.missing}" for part in listing.unmatched
     ]
     found.unused = [str(path) for path in listing.unused]
-    sources = list(dict.fromkeys(s for sample in listing.samples for s in sample.pictures))
-    looks: dict[Source, _Look] = {}
-    for source, look in zip(sources, map_in_order(_look_at, sources, workers), strict=True):
-        looks[source] = look
+    files = list(dict.fromkeys(p for sample in listing.samples for p in sample.pictures))
+    looks: dict[PictureFile, _Look] = {}
+    for file, look in zip(files, map_in_order(_look_at, files, workers), strict=True):
+        looks[file] = look
         if progress is not None:
-            progress(len(looks), len(sources))
+            progress(len(looks), len(files))
     found.unreadable = list(dict.fromkeys(look.error for look in looks.values() if look.error))
     sizes = Counter(look.size for look in looks.values() if not look.error)
     found.sizes = {f"{w}x{h}": count for (h, w), count in sizes.most_common()}
     readable = [s for s in listing.samples if not any(looks[p].error for p in s.pictures)]
-    misfits = {s.id: text for s in readable if (text := _misfit(s, looks, layout.border))}
-    found.misfits = list(misfits.values())
+    mismatched = {s.id: text for s in readable if (text := _mismatch(s, looks, layout.border))}
+    found.mismatched = list(mismatched.values())
     for problem, is_read in _bad_maps(readable, looks, listing):
-        (found.misfits if is_read else found.unreadable).append(problem)
+        (found.mismatched if is_read else found.unreadable).append(problem)
     found.unreadable += _bad_cameras(readable, listing)
     found.duplicates = _duplicates(readable, looks)
     if layout.views == 2:
-        fitting = [s for s in readable if s.views == 2 and s.id not in misfits]
+        fitting = [s for s in readable if s.views == 2 and s.id not in mismatched]
         found.pairs = [_check_pair(sample) for sample in _spread(fitting, pairs)]
     return found
 
@@ -154,19 +153,12 @@ class _Look:
     error: str = ""
 
 
-def _look_at(source: Source) -> _Look:
+def _look_at(file: PictureFile) -> _Look:
     try:
-        pixels = _read(source)
+        pixels = read_view(file)
     except DeweatherError as error:
         return _Look(error=str(error))
     return _Look((pixels.shape[0], pixels.shape[1]), perceptual_hash(pixels))
-
-
-def _read(source: Source) -> Array:
-    pixels = read_picture(source.path).pixels
-    if source.half is None:
-        return pixels
-    return split_side_by_side(pixels)[("left", "right").index(source.half)]
 
 
 def perceptual_hash(picture: Array) -> int | None:
@@ -185,37 +177,35 @@ def perceptual_hash(picture: Array) -> int | None:
     return int("".join("1" if bit else "0" for bit in low > np.median(low)), 2)
 
 
-def _duplicates(samples: Sequence[Sample], looks: dict[Source, _Look]) -> list[Duplicate]:
+def _duplicates(samples: Sequence[Sample], looks: dict[PictureFile, _Look]) -> list[Duplicate]:
     """Pictures of different splits whose hashes are alike: clean ones where there are any."""
-    hashes: dict[str, dict[Source, int]] = defaultdict(dict)
+    hashes: dict[str, dict[PictureFile, int]] = defaultdict(dict)
     for sample in samples:
-        for source in (sample.clean or sample.degraded)[:1]:
-            value = looks[source].hash
+        for file in (sample.clean or sample.degraded)[:1]:
+            value = looks[file].hash
             if value is not None:
-                hashes[sample.split][source] = value
+                hashes[sample.split][file] = value
     names = sorted(hashes)
     out = []
     for number, split in enumerate(names):
         for other in names[number + 1 :]:
             theirs, values = list(hashes[other]), list(hashes[other].values())
             bits = np.array(values, np.uint64).view(np.uint8).reshape(-1, 8)
-            for source, value in hashes[split].items():
+            for file, value in hashes[split].items():
                 mine = np.array([value], np.uint64).view(np.uint8)
                 distance = np.unpackbits(bits ^ mine, axis=1).sum(1)
                 out += [
-                    Duplicate(
-                        str(source.path), str(theirs[i].path), (split, other), int(distance[i])
-                    )
+                    Duplicate(str(file.path), str(theirs[i].path), (split, other), int(distance[i]))
                     for i in np.flatnonzero(distance <= _ALIKE)
                 ]
     return out
 
 
-def _misfit(sample: Sample, looks: dict[Source, _Look], border: int) -> str:
+def _mismatch(sample: Sample, looks: dict[PictureFile, _Look], border: int) -> str:
     """What is wrong with the sizes of a sample's pictures, or ""."""
-    sizes = [looks[source].size for source in sample.degraded or sample.clean]
+    sizes = [looks[file].size for file in sample.degraded or sample.clean]
     larger = (sizes[0][0] + 2 * border, sizes[0][1] + 2 * border)
-    clean = [looks[source].size for source in sample.clean]
+    clean = [looks[file].size for file in sample.clean]
     if len(set(sizes)) == 1 and len(set(clean)) < 2 and set(clean) <= {sizes[0], larger}:
         return ""
     listed = [f"{p.path} ({looks[p].size[1]}x{looks[p].size[0]})" for p in sample.pictures]
@@ -223,7 +213,7 @@ def _misfit(sample: Sample, looks: dict[Source, _Look], border: int) -> str:
 
 
 def _bad_maps(
-    samples: Sequence[Sample], looks: dict[Source, _Look], listing: Listing
+    samples: Sequence[Sample], looks: dict[PictureFile, _Look], listing: Listing
 ) -> Iterator[tuple[str, bool]]:
     """What is wrong with disparities and depths, and whether they can be read at all."""
     reader = PictureSet(samples, listing.layout, ArrayCache(0))
@@ -263,7 +253,7 @@ def _spread(samples: Sequence[Sample], count: int) -> list[Sample]:
 
 
 def _check_pair(sample: Sample) -> PairCheck:
-    left, right = map(_read, sample.clean or sample.degraded)
+    left, right = map(read_view, sample.clean or sample.degraded)
     points = match_points(left, right)
     if len(points) < _FEW:
         return PairCheck(sample.id, len(points))

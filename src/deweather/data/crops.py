@@ -83,13 +83,13 @@ def mirrored(views: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Phase:
     """What batches look like for a while.
 
     Attributes:
         patch: side of the crops, pixels.
         batch: samples in a batch.
-        until: the number of the batch at which the next stage begins; None for the last.
+        until: the number of the batch at which the next phase begins; None for the last.
     """
 
     patch: int
@@ -99,16 +99,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Stages one after the other: small patches first, large ones later.
+    """Phases one after the other: small patches first, large ones later.
 
     Raises:
-        ConfigError: a stage but the last has no end, ends do not grow, or a size is not positive.
+        ConfigError: a phase but the last has no end, ends do not grow, or a size is not positive.
     """
 
-    stages: tuple[Stage, ...]
+    phases: tuple[Phase, ...]
 
     def __post_init__(self) -> None:
-        ends = [stage.until for stage in self.stages]
+        ends = [phase.until for phase in self.phases]
         known = [0, *(end for end in ends[:-1] if end is not None)]
         if (
             not ends
@@ -117,26 +117,26 @@ class Curriculum:
             or known != sorted(set(known))
         ):
             raise ConfigError(
-                f"stages end at {ends}; give growing numbers of batches, and None for the last."
+                f"phases end at {ends}; give growing numbers of batches, and None for the last."
             )
-        for stage in self.stages:
-            if stage.patch < 1 or stage.batch < 1:
-                raise ConfigError(f"{stage}; give a positive patch and batch.")
+        for phase in self.phases:
+            if phase.patch < 1 or phase.batch < 1:
+                raise ConfigError(f"{phase}; give a positive patch and batch.")
 
     @classmethod
     def constant(cls, patch: int, batch: int) -> Curriculum:
-        """One stage for all batches."""
-        return cls((Stage(patch, batch),))
+        """One phase for all batches."""
+        return cls((Phase(patch, batch),))
 
-    def at(self, index: int) -> tuple[Stage, int]:
-        """The stage of a batch, and how many samples all batches before it hold."""
+    def at(self, index: int) -> tuple[Phase, int]:
+        """The phase of a batch, and how many samples all batches before it hold."""
         start, before = 0, 0
-        for stage in self.stages:
-            if stage.until is None or index < stage.until:
+        for phase in self.phases:
+            if phase.until is None or index < phase.until:
                 break
-            before += (stage.until - start) * stage.batch
-            start = stage.until
-        return stage, before + (index - start) * stage.batch
+            before += (phase.until - start) * phase.batch
+            start = phase.until
+        return phase, before + (index - start) * phase.batch
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ _AUTHORS = (
         (*_stereo("degraded", "left/haze/{path}", "right/haze/{path}"),
          *_stereo("clean", "left/clear/{path}", "right/clear/{path}"))),
     Layout("apanet", "stereo rain as APANet's authors keep it", "rain", _FOUR_FOLDERS,
-        by_rank=True),
+        by_order=True),
     Layout("apanet-real", "APANet's real rainy pairs without ground truth", "rain",
         _stereo("degraded", "left/{path}", "right/{path}")),
     Layout("dcmpnet", "haze as DCMPNet's authors keep it, RESIDE-IN and the like", "haze",
@@ -134,14 +134,14 @@ _RAIN = (
     Layout("spa-data", "SPA-Data (Wang et al., CVPR 2019)", "rain",
         _pair("rain/{path}", "gt/{path}(gt)?"), lists=("real_world.txt", "real_test_1000.txt")),
     Layout("rainkitti2012", "RainKITTI2012 (Zhang et al., ECCV 2020)", "rain", _RAIN_KITTI,
-        by_rank=True),
+        by_order=True),
     Layout("rainkitti2015", "RainKITTI2015 (Zhang et al., ECCV 2020)", "rain", _RAIN_KITTI,
-        by_rank=True),
+        by_order=True),
     Layout("stereo-cityscapes", "StereoCityscapes, rain on both views of Cityscapes", "rain",
         (*_stereo("degraded", "leftImg8bit_rain/{path}_leftImg8bit_rain_{variant}",
                   "rightImg8bit_rain/{path}_rightImg8bit_rain_{variant}"),
          *_FOUR_FOLDERS, *_CITYSCAPES),
-        by_rank=True, map_code=_CITYSCAPES_CODE, camera_format="cityscapes"),
+        by_order=True, map_code=_CITYSCAPES_CODE, camera_format="cityscapes"),
 )  # fmt: skip
 
 _STEREO = (

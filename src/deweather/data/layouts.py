@@ -94,7 +94,7 @@ class Layout:
         weather: what the degraded pictures show; clear where there are none.
         slots: of all files; of several for the same role and view the first that is found counts.
         border: clean pictures may be larger by so many pixels at every side, which are cut off.
-        by_rank: where no names agree, the n-th files of each role and view belong together.
+        by_order: where no names agree, the n-th files of each role and view belong together.
         split: of files whose folders name none.
         lists: text files of `degraded clean` paths, one pair a line, relative to their folders.
         map_code: of the disparity; None for what `deweather.image.disparity.read_map` reads.
@@ -106,7 +106,7 @@ class Layout:
     weather: Literal["haze", "rain", "any", "clear"]
     slots: tuple[Slot, ...]
     border: int = 0
-    by_rank: bool = False
+    by_order: bool = False
     split: str = "all"
     lists: tuple[str, ...] = ()
     map_code: MapCode | None = None
@@ -140,7 +140,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Source:
+class PictureFile:
     """A picture on disk, or one half of a side-by-side one."""
 
     path: Path
@@ -163,8 +163,8 @@ class Sample:
 
     id: str
     split: str
-    degraded: tuple[Source, ...] = ()
-    clean: tuple[Source, ...] = ()
+    degraded: tuple[PictureFile, ...] = ()
+    clean: tuple[PictureFile, ...] = ()
     disparity: tuple[Path | None, ...] = ()
     depth: tuple[Path | None, ...] = ()
     camera: Path | None = None
@@ -175,7 +175,7 @@ class Sample:
         return len(self.degraded or self.clean)
 
     @property
-    def pictures(self) -> tuple[Source, ...]:
+    def pictures(self) -> tuple[PictureFile, ...]:
         """All pictures, degraded ones first."""
         return self.degraded + self.clean
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deweather.data.layout_table import LAYOUTS, find_layout
-from deweather.data.layouts import Layout, Listing, Role, Sample, Source, Unmatched
+from deweather.data.layouts import Layout, Listing, PictureFile, Role, Sample, Unmatched
 from deweather.errors import ConfigError
 from deweather.image.folders import natural_key
 
@@ -29,8 +29,8 @@ Group = tuple[str, str]  # leading folders and key
 class _Found:
     """Files by their role: those of all views of a key, degraded ones by variant as well."""
 
-    degraded: dict[tuple[Group, str], dict[int, Source]] = field(default_factory=dict)
-    clean: dict[Group, dict[int, Source]] = field(default_factory=dict)
+    degraded: dict[tuple[Group, str], dict[int, PictureFile]] = field(default_factory=dict)
+    clean: dict[Group, dict[int, PictureFile]] = field(default_factory=dict)
     disparity: dict[Group, dict[int, Path]] = field(default_factory=dict)
     depth: dict[Group, dict[int, Path]] = field(default_factory=dict)
     camera: dict[Group, dict[int, Path]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def _explain(root: Path, files: Sequence[str], layout: Layout, listing: Listing)
     shown = ", ".join(f"{name} ({count} files)" for name, count in list(folders.items())[:8])
     more = f", and {len(folders) - 8} more folders" if len(folders) > 8 else ""
     example = f", such as {files[0]}" if files else ""
-    lonely = "".join(f" Of {u.files[0]} there is {u.missing}." for u in listing.unmatched[:1])
+    lacking = "".join(f" Of {u.files[0]} there is {u.missing}." for u in listing.unmatched[:1])
     fitting = [
         other.name
         for other in LAYOUTS.values()
@@ -84,7 +84,7 @@ def _explain(root: Path, files: Sequence[str], layout: Layout, listing: Listing)
     hint = f" Layouts that do fit: {', '.join(fitting)}." if fitting else ""
     return (
         f"{root} has no samples of layout {layout.name!r}. Looked for {sought}. "
-        f"Found {shown or 'no files'}{more}{example}.{lonely}{hint}"
+        f"Found {shown or 'no files'}{more}{example}.{lacking}{hint}"
     )
 
 
@@ -93,15 +93,15 @@ def fit(root: Path, files: Sequence[str], layout: Layout) -> Listing:
     if lists := [root / file for file in files if os.path.basename(file) in layout.lists]:
         return _listed(root, lists, layout)
     found = _sort_in(root, files, layout)
-    if layout.by_rank:
-        _align_ranks(found)
+    if layout.by_order:
+        _align_by_order(found)
     samples: list[Sample] = []
     unmatched = found.taken
     used: set[Group] = set()
     keys = list(found.degraded) if layout.has("degraded") else [(g, "") for g in found.clean]
     for group, variant in sorted(keys, key=lambda k: natural_key("/".join((*k[0], k[1])))):
         used.add(group)
-        parts: dict[Role, dict[int, Source]] = {
+        parts: dict[Role, dict[int, PictureFile]] = {
             "degraded": found.degraded.get((group, variant), {}),
             "clean": found.clean.get(group, {}),
         }
@@ -122,7 +122,7 @@ def fit(root: Path, files: Sequence[str], layout: Layout) -> Listing:
 
 
 def _sample(root: Path, layout: Layout, found: _Found, group: Group, variant: str) -> Sample:
-    def ordered(views: dict[int, Source]) -> tuple[Source, ...]:
+    def ordered(views: dict[int, PictureFile]) -> tuple[PictureFile, ...]:
         return tuple(views[v] for v in sorted(views))
 
     degraded = ordered(found.degraded.get((group, variant), {}))
@@ -170,7 +170,7 @@ def _listed(root: Path, lists: Sequence[Path], layout: Layout) -> Listing:
                 place = degraded.relative_to(root)
                 split = split_of(place) or split_of(Path(file.name, "_")) or layout.split
                 name = place.with_suffix("").as_posix()
-                samples.append(Sample(name, split, (Source(degraded),), (Source(clean),)))
+                samples.append(Sample(name, split, (PictureFile(degraded),), (PictureFile(clean),)))
             elif paths:
                 lacking = f"no file {missing[0]}" if missing else "two paths expected"
                 unmatched.append(Unmatched((file,), f"line {number}: {lacking}"))
@@ -227,10 +227,10 @@ def _sort_in(root: Path, files: Sequence[str], layout: Layout) -> _Found:
                 found.single.add(group)
             if slot.role == "degraded":
                 views = found.degraded.setdefault((group, parts.get("variant") or ""), {})
-                held = views.setdefault(slot.view, Source(path, slot.half)).path
+                held = views.setdefault(slot.view, PictureFile(path, slot.half)).path
             elif slot.role == "clean":
                 views = found.clean.setdefault(group, {})
-                held = views.setdefault(slot.view, Source(path, slot.half)).path
+                held = views.setdefault(slot.view, PictureFile(path, slot.half)).path
             else:
                 maps: dict[Group, dict[int, Path]] = getattr(found, slot.role)
                 held = maps.setdefault(group, {}).setdefault(slot.view, path)
@@ -242,14 +242,14 @@ def _sort_in(root: Path, files: Sequence[str], layout: Layout) -> _Found:
     return found
 
 
-def _align_ranks(found: _Found) -> None:
+def _align_by_order(found: _Found) -> None:
     """Where no name is that of all roles and views of a folder, give the n-th of each the key n.
 
     Files are sorted by their name up to the first dot. Folders of other counts stay as they are.
     """
     degraded = {group: views for (group, _), views in found.degraded.items()}
     for lead in {lead for lead, _ in degraded}:
-        columns: dict[tuple[str, int], dict[str, Source]] = {}
+        columns: dict[tuple[str, int], dict[str, PictureFile]] = {}
         for role, groups in (("degraded", degraded), ("clean", found.clean)):
             for (folder, key), views in groups.items():
                 for view, source in views.items() if folder == lead else ():
@@ -258,8 +258,8 @@ def _align_ranks(found: _Found) -> None:
         if set.intersection(*keys) or len({len(k) for k in keys}) > 1:
             continue
         for (role, view), column in columns.items():
-            for rank, key in enumerate(sorted(column, key=lambda name: name.split(".")[0])):
-                group = (lead, f"{rank:06d}")
+            for n, key in enumerate(sorted(column, key=lambda name: name.split(".")[0])):
+                group = (lead, f"{n:06d}")
                 if role == "degraded":
                     found.degraded.setdefault((group, ""), {})[view] = column[key]
                     found.degraded.pop(((lead, key), ""), None)

@@ -124,14 +124,14 @@ class PairedBatches(Dataset[PairBatch]):
         Raises:
             PictureError: a file is missing, or no picture can be read.
         """
-        stage, first = self.curriculum.at(index)
+        phase, first = self.curriculum.at(index)
         skipped: list[str] = []
         parts: list[PairBatch] = []
-        for number in range(first, first + stage.batch):
+        for number in range(first, first + phase.batch):
             chosen, decoded = self._load(number, skipped)
             rng = np.random.default_rng([self.seed, number, 1])
             name = self.pictures.samples[chosen].id
-            parts.append(PairBatch.of(self._augmented(decoded, stage.patch, rng), name))
+            parts.append(PairBatch.of(self._augmented(decoded, phase.patch, rng), name))
         batch = replace(_joined(parts), skipped=tuple(skipped))
         if self.photometric is None:
             return batch
@@ -142,11 +142,11 @@ class PairedBatches(Dataset[PairBatch]):
         return replace(batch, degraded=changed[0], clean=clean)
 
     def _load(self, number: int, skipped: list[str]) -> tuple[int, Decoded]:
-        """The sample whose turn it is, or the next one that can be read."""
+        """The sample of this number in the shuffled order, or the next one that can be read."""
         count = len(self.pictures)
-        turn = int(_order(self.seed, number // count, count)[number % count])
+        place = int(_order(self.seed, number // count, count)[number % count])
         for step in range(min(count, _TRIES)):
-            chosen = (turn + step) % count
+            chosen = (place + step) % count
             if chosen not in self._broken:
                 try:
                     return chosen, self.pictures.load(chosen)
@@ -186,9 +186,9 @@ class PairedBatches(Dataset[PairBatch]):
 
 
 @lru_cache(maxsize=8)
-def _order(seed: int, turn: int, count: int) -> Array:
+def _order(seed: int, epoch: int, count: int) -> Array:
     """The shuffled order in which samples come in one pass through all."""
-    return np.random.default_rng([seed, turn, 0]).permutation(count)
+    return np.random.default_rng([seed, epoch, 0]).permutation(count)
 
 
 def _joined(parts: Sequence[PairBatch]) -> PairBatch:

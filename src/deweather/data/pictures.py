@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deweather.data.cache import ArrayCache
-from deweather.data.layouts import Layout, Sample, Source
+from deweather.data.layouts import Layout, PictureFile, Sample
 from deweather.data.listing import find_samples
 from deweather.errors import PairError
 from deweather.image import read_picture, split_side_by_side
@@ -109,29 +109,23 @@ class PictureSet:
             PairError: the pictures differ in size.
         """
         sample = self.samples[index]
-        degraded = _of_one_depth([self._picture(source) for source in sample.degraded])
-        clean = _of_one_depth([self._picture(source) for source in sample.clean])
+        degraded = _of_one_depth([self._picture(file) for file in sample.degraded])
+        clean = _of_one_depth([self._picture(file) for file in sample.clean])
         if degraded and clean and self.layout.border:
             clean = tuple(self._without_border(c, degraded[0].shape) for c in clean)
         both = degraded + clean
         sizes = [picture.shape[:2] for picture in both]
         if len(set(sizes)) > 1:
             names = ", ".join(
-                f"{source.path} ({w}x{h})"
-                for source, (h, w) in zip(sample.pictures, sizes, strict=True)
+                f"{file.path} ({w}x{h})"
+                for file, (h, w) in zip(sample.pictures, sizes, strict=True)
             )
             raise PairError(f"pictures of one sample differ in size: {names}. Crop or remove them.")
         disparity = self._maps(sample.disparity, "disparity", sizes[0])
         return Decoded(degraded, clean, disparity, self._maps(sample.depth, "depth", sizes[0]))
 
-    def _picture(self, source: Source) -> Array:
-        def load() -> Array:
-            pixels = read_picture(source.path).pixels
-            if source.half is None:
-                return pixels
-            return split_side_by_side(pixels)[("left", "right").index(source.half)].copy()
-
-        return self.cache.get(source, load)
+    def _picture(self, file: PictureFile) -> Array:
+        return self.cache.get(file, lambda: read_view(file))
 
     def _without_border(self, clean: Array, shape: tuple[int, ...]) -> Array:
         n = self.layout.border
@@ -163,6 +157,19 @@ class PictureSet:
         """
         code = self.layout.map_code if quantity == "disparity" else None
         return self.cache.get((file, quantity), lambda: read_map(file, quantity, code))
+
+
+def read_view(file: PictureFile) -> Array:
+    """The pixels of a picture, or of one half of it: (H, W, 3), uint8 or uint16, sRGB.
+
+    Raises:
+        PictureError: the file is missing or cannot be read.
+        PairError: a picture that should hold two views has an odd width.
+    """
+    pixels = read_picture(file.path).pixels
+    if file.half is None:
+        return pixels
+    return split_side_by_side(pixels)[("left", "right").index(file.half)].copy()
 
 
 def _of_one_depth(views: Sequence[Array]) -> tuple[Array, ...]:

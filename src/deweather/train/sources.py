@@ -11,11 +11,11 @@ from deweather.data import (
     MixedBatches,
     PairBatch,
     PairedBatches,
+    Phase,
     Photometric,
     PictureSet,
     SceneBatches,
     SceneLibrary,
-    Stage,
     find_samples,
 )
 from deweather.errors import ConfigError
@@ -79,7 +79,7 @@ def curriculum(recipe: Recipe, views: int, pictures: int | None = None) -> Curri
     ends = [start * recipe.optimizer.accumulate for start, _, _ in phases[1:]]
     return Curriculum(
         tuple(
-            Stage(patch, max(1, first * now // whole // views), end)
+            Phase(patch, max(1, first * now // whole // views), end)
             for (_, patch, now), end in zip(phases, [*ends, None], strict=True)
         )
     )
@@ -201,7 +201,7 @@ def sizes(sources: Sources) -> set[int]:
     if isinstance(sources, MixedBatches):
         return set().union(*map(sizes, sources.sets))
     if isinstance(sources, PairedBatches):
-        return {stage.batch for stage in sources.curriculum.stages}
+        return {phase.batch for phase in sources.curriculum.phases}
     assert isinstance(sources, PhasedScenes)  # there is nothing else
     scenes = [batches for _, batches in sources.phases]
     return {s.batch_pictures // 2 for s in scenes if s.stereo_share > 0} | {

@@ -29,7 +29,6 @@ from deweather.image.folders import (
     FoundPair,
     find_pairs,
     find_pictures,
-    match_pairs,
     plan_outputs,
     split_side_by_side,
 )
@@ -48,7 +47,6 @@ __all__ = [
     "copy_picture",
     "find_pairs",
     "find_pictures",
-    "match_pairs",
     "output_kind",
     "output_name",
     "picture_bytes",

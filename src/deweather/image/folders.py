@@ -176,19 +176,6 @@ def _appended(relative: Path, converted: Path) -> Path:
     return relative.with_name(relative.name + suffix)
 
 
-def match_pairs(left: Sequence[Source], right: Sequence[Source]) -> list[FoundPair]:
-    """Match the left with the right pictures of stereo pairs, all of them; see `find_pairs`.
-
-    Raises:
-        PictureError: see `find_pictures`.
-        PairError: where a picture has no partner; the message lists the first few.
-    """
-    pairs, *lonely = find_pairs(left, right)
-    if any(lonely):
-        raise _without_partner([path for side in lonely for path in side])
-    return pairs
-
-
 def find_pairs(
     left: Sequence[Source], right: Sequence[Source]
 ) -> tuple[list[FoundPair], list[Path], list[Path]]:
@@ -213,26 +200,26 @@ def find_pairs(
     left_stems = Counter(item.relative.with_suffix("") for item in lefts)
     by_stem = {item.relative.with_suffix(""): item for item in rights}
     pairs: list[FoundPair] = []
-    lonely_lefts: list[Path] = []
+    unpaired_lefts: list[Path] = []
     for item in lefts:
         stem = item.relative.with_suffix("")
         partner = exact.get(item.relative)
         if partner is None and stems[stem] == left_stems[stem] == 1:
             partner = by_stem[stem].path
         if partner is None:
-            lonely_lefts.append(item.path)
+            unpaired_lefts.append(item.path)
         else:
             pairs.append(FoundPair(item.path, partner, item.relative))
     taken = {pair.right for pair in pairs}
-    lonely_rights = [item.path for item in rights if item.path not in taken]
-    if not pairs and (lonely_lefts or lonely_rights):
-        raise _without_partner(lonely_lefts + lonely_rights)
-    return pairs, lonely_lefts, lonely_rights
+    unpaired_rights = [item.path for item in rights if item.path not in taken]
+    if not pairs and (unpaired_lefts or unpaired_rights):
+        raise _without_partner(unpaired_lefts + unpaired_rights)
+    return pairs, unpaired_lefts, unpaired_rights
 
 
-def _without_partner(lonely: Sequence[Path]) -> PairError:
-    shown = ", ".join(str(path) for path in lonely[:5])
-    more = f" and {len(lonely) - 5} more" if len(lonely) > 5 else ""
+def _without_partner(unpaired: Sequence[Path]) -> PairError:
+    shown = ", ".join(str(path) for path in unpaired[:5])
+    more = f" and {len(unpaired) - 5} more" if len(unpaired) > 5 else ""
     return PairError(f"no partner for {shown}{more}. Give left and right pictures the same names.")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,21 +18,10 @@ from deweather.cli.options import (
     Weights,
 )
 
+if TYPE_CHECKING:
+    from deweather.jobs.evaluate import Evaluation
+
 _SHOWN = 10  # samples; JSON has all
-
-
-@dataclass(frozen=True)
-class Score:
-    """PSNR in dB of a sample, or of the mean of all."""
-
-    sample: str
-    before: float
-    after: float
-
-    @property
-    def gain(self) -> float:
-        """What restoring was worth."""
-        return self.after - self.before
 
 
 def evaluate(
@@ -47,48 +35,59 @@ def evaluate(
     strength: Strength = 1.0,
     weights: Weights = None,
     device: Device = "auto",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="How pictures are compared: rgb_uint8_rounded, y_studio, ..."
+        ),
+    ] = "rgb_uint8_rounded",
     as_json: Json = False,
 ) -> None:
     """Score what `restore` makes of a data set against its truth.
 
-    Prints the PSNR in dB before and after by the protocol psnr_rgb_uint8_rounded, over whole
-    pictures, the mean of both views of pairs, at most 100 a sample. JSON has every sample.
+    Prints PSNR in dB and SSIM before and after, over whole pictures, the mean of both views of
+    pairs; equal pictures get 100 dB. JSON has every sample. Samples that cannot be scored are named
+    and left out of the means. Exit code: 0 all were scored, 1 some failed, 2 wrong usage.
     """
-    from deweather.data import PictureSet
-    from deweather.errors import ConfigError
-    from deweather.image.frames import to_frames
     from deweather.inference import Restorer
-    from deweather.metrics import REPORT, psnr
+    from deweather.jobs.evaluate import evaluate as score
+    from deweather.jobs.evaluate import find_cases
+    from deweather.metrics import find_protocol
 
-    pictures = PictureSet.find(folder, layout, split, cache_bytes=0)  # each is asked for once
-    for role in ("degraded", "clean"):
-        if not pictures.layout.has(role):
-            raise ConfigError(
-                f"layout {layout!r} has no {role} pictures; scores want a degraded picture and its "
-                "truth. See `deweather data layouts`."
-            )
+    chosen = find_protocol(protocol)
+    cases = find_cases(folder, layout, split)
     restorer = Restorer(weather.value, weights=weights or (), device=device, strength=strength)
-    scores = []
-    for index, sample in enumerate(pictures.samples):
-        decoded = pictures.load(index)
-        truth, degraded = to_frames(decoded.clean), to_frames(decoded.degraded)
-        restored = to_frames(restorer.restore_views(decoded.degraded))
-        before, after = (float(psnr(x, truth)) for x in (degraded, restored))
-        scores.append(Score(sample.id, before, after))
-    count = len(scores)
-    mean = Score(
-        "mean", sum(s.before for s in scores) / count, sum(s.after for s in scores) / count
-    )
+    found = score(cases, {"after": restorer.restore_views}, chosen)
     if as_json:
-        every = [asdict(score) for score in scores]
-        about = {"protocol": REPORT.of("psnr"), "weather": weather.value, "samples": every}
-        say_json(about | {"before": mean.before, "after": mean.after})
-        return
-    say(f"{one_line(folder)}: layout {layout}, {count} samples, {REPORT.of('psnr')} in dB")
-    shown = [mean, *sorted(scores, key=lambda score: score.gain)[:_SHOWN]]
+        say_json({**found.as_dict(), "weather": weather.value})
+    else:
+        say(
+            f"{one_line(folder)}: layout {layout}, {len(cases)} samples, protocol {chosen.name}: "
+            f"{chosen.title}"
+        )
+        if found.samples:
+            _say_scores(found)
+    for failure in found.failed:
+        say(f"failed: {one_line(failure.id)}: {one_line(failure.reason)}", error=True)
+    if found.failed:
+        say(f"{len(found.samples)} scored, {len(found.failed)} failed", error=True)
+        raise typer.Exit(1)
+
+
+def _say_scores(found: Evaluation) -> None:
+    """The mean, and the samples that gained least."""
+    mean = found.summary("after")
+    worst = sorted(found.samples, key=lambda s: s.psnr["after"] - s.psnr["before"])[:_SHOWN]
+    both = [("mean", mean.before, mean.after, found.mean_ssim("before"), found.mean_ssim("after"))]
+    both += [
+        (s.id, s.psnr["before"], s.psnr["after"], s.ssim["before"], s.ssim["after"]) for s in worst
+    ]
     say_table(
-        ["sample", "before", "after", "gain"],
-        [(s.sample, f"{s.before:.2f}", f"{s.after:.2f}", f"{s.gain:+.2f}") for s in shown],
+        ["sample", "PSNR before (dB)", "after", "gain", "SSIM before", "after"],
+        [
+            (name, f"{b:.2f}", f"{a:.2f}", f"{a - b:+.2f}", f"{sb:.4f}", f"{sa:.4f}")
+            for name, b, a, sb, sa in both
+        ],
     )
-    if count > _SHOWN:
+    if len(found.samples) > _SHOWN:
         say(f"The {_SHOWN} that gained least are shown; --json lists all.")

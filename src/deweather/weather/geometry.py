@@ -14,6 +14,7 @@ from torch import Tensor
 
 from deweather.errors import PairError, PictureError
 from deweather.image import Camera
+from deweather.image.bit_depth import to_8_bit
 from deweather.image.disparity import Quantity, read_map
 from deweather.weather.depth import made_up_disparity
 from deweather.weather.matching import both_views, fill_by_colour, match
@@ -108,14 +109,14 @@ def _maps(
     if len(views) == 2:
         return _matched(views), "semi-global matching"
     rng = np.random.default_rng([seed, DrawStream.SYNTHETIC_DEPTH])
-    synthetic = made_up_disparity(rng, _eight_bits(views[0]))
+    synthetic = made_up_disparity(rng, to_8_bit(views[0]))
     return synthetic[None] * np.float32(0.1 * views[0].shape[1]), "made up"
 
 
 def _filled(left: NDArray[np.float32], views: Sequence[Array]) -> NDArray[np.float32]:
     """Disparity of each view (1 or 2, H, W) of the left one (H, W), with NaN where it is unknown."""
     left = np.nan_to_num(left, nan=0.0).astype(np.float32, copy=False)
-    pictures = [_eight_bits(view) for view in views]
+    pictures = [to_8_bit(view) for view in views]
     if len(pictures) == 1:
         return fill_by_colour(left, pictures[0])[None]
     return both_views(left, pictures=(pictures[0], pictures[1]))
@@ -137,7 +138,7 @@ def _read(path: Path, quantity: Quantity, picture: Array) -> NDArray[np.float32]
 
 
 def _matched(views: Sequence[Array]) -> NDArray[np.float32]:
-    left, right = (_eight_bits(view) for view in views)
+    left, right = (to_8_bit(view) for view in views)
     maps = match(left, right, largest=max(16, left.shape[1] // _SEARCH))
     if not (maps > 0).any():
         raise PairError(
@@ -145,9 +146,3 @@ def _matched(views: Sequence[Array]) -> NDArray[np.float32]:
             "or give --disparity FILE."
         )
     return maps
-
-
-def _eight_bits(pixels: Array) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels
-    return (pixels >> 8).astype(np.uint8)

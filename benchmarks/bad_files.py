@@ -134,7 +134,7 @@ def main() -> None:
         [r["name"], r["how"], r["exit_code"], r["good_restored"], r["passed"], r["reason"][:90]]
         for r in rows
     ]
-    print(table([head, *cells]))
+    print(table(head, cells))
     print("together:", everything, "| passed:", result["passed"])
     write("bad_files", result)
     sys.exit(not result["passed"])

@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: the checking scenes, result files, tables."""
+"""Shared by the benchmark scripts: checking scenes, cases to score, result files, Markdown tables."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deweather.data.scenes import StereoPictures, read_pair, read_rgb
-from deweather.image.frames import from_frames
-from deweather.weather import Scene
+from deweather.data import PictureSet, SceneLibrary
+from deweather.data.scene_library import StereoPictures
+from deweather.image.frames import from_frames, to_frames
+from deweather.jobs.evaluate import Case
+from deweather.weather import Scene, random_haze, random_rain
 
 RESULTS = Path(__file__).parent / "results"
 Pixels = NDArray[np.uint8]
@@ -23,23 +25,10 @@ Pixels = NDArray[np.uint8]
 
 def scene_of(pair: StereoPictures) -> Scene:
     """A stereo scene whose median point is 15 metres away."""
-    frames = torch.from_numpy(pair.pair).permute(0, 3, 1, 2)[None].float() / 255
     disparity = torch.from_numpy(pair.disparity.astype(np.float32))[None, :, None]
     focal = torch.tensor([0.9 * pair.pair.shape[2]])
-    return Scene(frames, disparity, focal, 15 * disparity.median().clamp_min(0.25)[None] / focal)
-
-
-def stereo_scenes(data: Path) -> Iterator[tuple[str, Scene]]:
-    """The rectified pairs under `stereo_gt` and `stereo`, by name."""
-    for folder in sorted((data / "stereo_gt").glob("*/")) + sorted((data / "stereo").glob("*/")):
-        yield folder.name, scene_of(read_pair(folder))
-
-
-def paired_pictures(degraded: Path, clean: Path) -> Iterator[tuple[str, Pixels, Pixels]]:
-    """Pictures of two folders that share their stem."""
-    for path in sorted(degraded.iterdir()):
-        (truth,) = clean.glob(path.stem + ".*")
-        yield path.stem, read_rgb(path), read_rgb(truth)
+    baseline = 15 * disparity.median().clamp_min(0.25)[None] / focal
+    return Scene(to_frames(list(pair.pair)), disparity, focal, baseline)
 
 
 def pixels_of(frames: torch.Tensor) -> list[Pixels]:
@@ -47,13 +36,37 @@ def pixels_of(frames: torch.Tensor) -> list[Pixels]:
     return from_frames(frames, np.uint8)
 
 
-def psnr_rgb(views: Sequence[Pixels], clean: Sequence[Pixels]) -> float:
-    """PSNR in dB, RGB 8 bit, whole frame, mean over the views, at most 100."""
-    out = []
-    for a, b in zip(views, clean, strict=True):
-        mse = np.mean((a.astype(np.float64) - b) ** 2)
-        out.append(100.0 if mse == 0 else min(100.0, 10 * np.log10(255**2 / mse)))
-    return float(np.mean(out))
+def simulated(data: Path, kind: str, seeds: int) -> Iterator[Case]:
+    """The clean pairs of a folder in random weather of our simulator, `seeds` draws a scene.
+
+    Args:
+        data: holds stereo_gt/ and stereo/.
+        kind: haze; rain, to come out as the clean scene; or streaks, the same rain, to come out without
+            its streaks but with its veil.
+        seeds: draws of each scene.
+    """
+    for number, pair in enumerate(SceneLibrary.read(data).pairs):
+        scene = scene_of(pair)
+        for draw in range(seeds):
+            seed = 1000 * number + draw
+            if kind == "haze":
+                example = random_haze(scene, seed, clear_share=0)
+            else:
+                veil = kind == "streaks"
+                example = random_rain(scene, seed, clear_share=0, haze_share=0, keep_veil=veil)
+            name = f"{Path(pair.id).name}#{draw}"
+            yield Case.of(name, pixels_of(example.degraded), pixels_of(example.target))
+
+
+def clear(data: Path) -> Iterator[Case]:
+    """Clear pictures that are to stay as they are: single ones, then pairs."""
+    for folder in (data / "rain100l/clean", data / "its/clear"):
+        for number, sample in enumerate((found := PictureSet.find(folder, "clear")).samples):
+            views = found.load(number).clean
+            yield Case.of(sample.id, views, views)
+    for pair in SceneLibrary.read(data).pairs:
+        views = list(pair.pair)
+        yield Case.of(Path(pair.id).name, views, views)
 
 
 def machine() -> dict[str, Any]:
@@ -67,6 +80,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def read(name: str) -> dict[str, Any]:
+    """A result file."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def write(name: str, result: dict[str, Any]) -> None:
     """Write a result file."""
     RESULTS.mkdir(exist_ok=True)
@@ -74,10 +92,25 @@ def write(name: str, result: dict[str, Any]) -> None:
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def table(rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table; the first row is its head, floats get two decimals."""
-    cells = [[f"{c:.2f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, aligned: bool = True) -> str:
+    """A Markdown table; floats get two decimals, None a dash.
+
+    Args:
+        head: names of the columns.
+        rows: cells.
+        aligned: pad the cells, for reading in a terminal.
+    """
+
+    def text(value: Any) -> str:
+        if value is None:
+            return "–"
+        return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+    cells = [list(head), *([text(value) for value in row] for row in rows)]
+    if not aligned:
+        lines = ["| " + " | ".join(row) + " |" for row in cells]
+        return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines = [
         "| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in cells
     ]

@@ -208,7 +208,7 @@ def main() -> None:
         ]
         for row in result["kills"]
     ]
-    print(table([head, *rows]))
+    print(table(head, rows))
     print("killed while writing:", result["killed_while_writing"])
     for one in result["completions"]:
         print("left alone:", one)

@@ -3,37 +3,44 @@
     python benchmarks/learning_curve.py --data DIR [--haze RUN/snapshots] [--rain RUN/snapshots]
 
 A task without snapshots keeps the curve that it had.
-DIR is laid out as for `quality.py`. Scores are gains in PSNR (RGB 8 bit, whole frame) over the input on
-the first pictures of each set; the clear pictures are restored too.
+DIR is laid out as for `quality.py`. Scores are gains in PSNR (rgb_uint8_rounded, whole frame) over the
+input on the first pictures of each set; the clear pictures are restored too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, psnr_rgb, table, write
-from quality import Case, clear, paired, simulated
+import torch
+from common import RESULTS, clear, read, simulated, table, write
 
-from deweather.inference import Restorer
-from deweather.models import create_model
+from deweather.inference.haze import dehaze
+from deweather.inference.rain import derain
+from deweather.jobs.evaluate import Case, evaluate, find_cases
+from deweather.models import Network, create_model
 from deweather.weights.files import load_weights
 
 
 def cases_of(task: str, data: Path, count: int) -> dict[str, list[Case]]:
     """The first pictures of each set that shows this weather."""
     own = "haze" if task == "haze" else "streaks"
-    sets = {f"own {own}": simulated(data, own, 1)}
-    if task == "haze":
-        sets["its"] = paired(data, "its", "hazy", "clear")
-    else:
-        sets["rain100l"] = paired(data, "rain100l", "rainy", "clean")
-        sets["rain100h"] = paired(data, "rain100h", "rainy", "clean")
-    return {name: list(islice(cases, count)) for name, cases in sets.items()}
+    sets = {f"own {own}": list(islice(simulated(data, own, 1), count))}
+    for name in ("its",) if task == "haze" else ("rain100l", "rain100h"):
+        sets[name] = find_cases(data / name, "paired")[:count]
+    return sets
+
+
+def restored(task: str, network: Network, views: Sequence[Any]) -> list[Any]:
+    """The views after one network, without the gates of automatic restoring."""
+    out = [np.array(view) for view in views]
+    (dehaze if task == "haze" else derain)(network, out, torch.device("cpu"))
+    return out
 
 
 def curve(task: str, snapshots: Path, data: Path, count: int, window: int | None) -> list[Any]:
@@ -47,13 +54,9 @@ def curve(task: str, snapshots: Path, data: Path, count: int, window: int | None
             network = create_model(header.model, **{**header.switches, "pool_window": window})
             network.load_state_dict(state)
             network.eval()
-
-        restore = Restorer(task, networks=network, device="cpu").restore_views
-        gain = {
-            name: float(np.mean([psnr_rgb(restore(b), g) - psnr_rgb(b, g) for _, b, g in cases]))
-            for name, cases in sets.items()
-        }
-        kept = float(np.mean([psnr_rgb(restore(b), g) for _, b, g in untouched]))
+        way = {"after": partial(restored, task, network)}
+        gain = {name: evaluate(cases, way).summary("after").gain for name, cases in sets.items()}
+        kept = evaluate(untouched, way).summary("after").after
         points.append({"step": int(path.stem), "gain": gain, "clear": kept})
         print(points[-1], flush=True)
     return points
@@ -69,8 +72,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=80)
     parser.add_argument("--name", default="learning_curve")
     args = parser.parse_args()
-    known = RESULTS / f"{args.name}.json"
-    curves = json.loads(known.read_text(encoding="utf-8"))["curves"] if known.exists() else {}
+    curves = read(args.name)["curves"] if (RESULTS / f"{args.name}.json").exists() else {}
     for task, folder in (("haze", args.haze), ("rain", args.rain)):
         if folder is None:
             continue
@@ -78,7 +80,7 @@ def main() -> None:
         curves[task] = points
         names = list(points[0]["gain"])
         rows = [[p["step"], *p["gain"].values(), p["clear"]] for p in points]
-        print(table([["step", *names, "clear"], *rows]))
+        print(table(["step", *names, "clear"], rows))
     write(args.name, {"count": args.count, "curves": curves})
 
 

@@ -277,7 +277,7 @@ def main() -> None:
         )
     head = ["network", "M parameters", "GFLOP", "units", "authors'", "mark", "peak MiB",
             "straightforward MiB", "share", "CUDA ms", "bfloat16", "compiled"]  # fmt: skip
-    print(table([head, *map(row, cases)]))
+    print(table(head, [row(case) for case in cases]))
     if RESULT.exists():  # networks that were not measured this time keep their figures
         measured = {case["network"] for case in cases}
         held = json.loads(RESULT.read_text(encoding="utf-8"))["cases"]

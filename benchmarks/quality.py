@@ -5,56 +5,95 @@
 DIR holds `stereo_gt/`, `stereo/` (clean pairs), `rain100l/{rainy,clean}`,
 `rain100h/{rainy,clean}` and `its/{hazy,clear}`. Haze and rain of the own simulator are put into the
 clean pairs. "own rain" is to come out as the clean scene, which takes both networks; "own streaks" is the
-same rain, to come out without its streaks but with its veil, which is what the rain network does. Every
-score is PSNR of RGB, 8 bit, whole frame, mean of both views where stereo; "clear" is the output against
-its input.
+same rain, to come out without its streaks but with its veil, which is what the rain network does. Scores
+are PSNR and SSIM by the protocol rgb_uint8_rounded, whole frame, mean of both views where stereo; "clear"
+is the output against its input.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from common import Pixels, paired_pictures, pixels_of, psnr_rgb, stereo_scenes, table, write
+from common import clear, simulated, table, write
 
 from deweather.inference import Restorer
-from deweather.weather import random_haze, random_rain
+from deweather.jobs.evaluate import Case, Evaluation, Restore, evaluate, find_cases
+from deweather.metrics import REPORT
 
-PROTOCOL = "psnr_rgb_uint8_rounded, whole frame, mean of the views"
-Case = tuple[str, list[Pixels], list[Pixels]]
-
-
-def simulated(data: Path, kind: str, seeds: int) -> Iterator[Case]:
-    """Pairs in random weather of our simulator, `seeds` draws a scene."""
-    for number, (name, scene) in enumerate(stereo_scenes(data)):
-        for draw in range(seeds):
-            seed = 1000 * number + draw
-            if kind == "haze":
-                example = random_haze(scene, seed, clear_share=0)
-            else:
-                veil = kind == "streaks"
-                example = random_rain(scene, seed, clear_share=0, haze_share=0, keep_veil=veil)
-            yield f"{name}#{draw}", pixels_of(example.degraded), pixels_of(example.target)
+PROTOCOL = f"{REPORT.of('psnr')}, whole frame, mean of the views"
+HEAD = ["set", "n", "failed", "before", "named", "gain", "auto", "singly", "least (auto)", "SSIM"]
 
 
-def paired(data: Path, name: str, degraded: str, clean: str) -> Iterator[Case]:
-    """Pictures of a paired set."""
-    for stem, bad, good in paired_pictures(data / name / degraded, data / name / clean):
-        yield stem, [bad], [good]
+@dataclass(frozen=True)
+class CheckingSet:
+    """What is scored, and which weather the set is known to show."""
+
+    weather: str
+    cases: Iterator[Case]
 
 
-def clear(data: Path) -> Iterator[Case]:
-    """Clear pictures, single and in pairs."""
-    for stem, _, good in paired_pictures(data / "rain100l/rainy", data / "rain100l/clean"):
-        yield stem, [good], [good]
-    for stem, _, good in paired_pictures(data / "its/hazy", data / "its/clear"):
-        yield stem, [good], [good]
-    for name, scene in stereo_scenes(data):
-        views = pixels_of(scene.frames)
-        yield name, views, views
+def checking_sets(data: Path, seeds: int) -> dict[str, CheckingSet]:
+    """All sets by name; none is read before it is asked for."""
+
+    def paired(name: str) -> Iterator[Case]:
+        yield from find_cases(data / name, "paired")
+
+    return {
+        "own haze": CheckingSet("haze", simulated(data, "haze", seeds)),
+        "own rain": CheckingSet("auto", simulated(data, "rain", seeds)),
+        "own streaks": CheckingSet("rain", simulated(data, "streaks", seeds)),
+        "rain100l": CheckingSet("rain", paired("rain100l")),
+        "rain100h": CheckingSet("rain", paired("rain100h")),
+        "its": CheckingSet("haze", paired("its")),
+        "clear": CheckingSet("auto", clear(data)),
+    }
+
+
+def singly(restorer: Restorer, views: Sequence[Any]) -> list[Any]:
+    """Restore the views of a pair as unrelated pictures."""
+    return [restorer.restore_views([view])[0] for view in views]
+
+
+def ways_for(name: str, weather: str, restorers: Mapping[str, Restorer]) -> dict[str, Restore]:
+    """How a set is restored: without options, for its weather, and view by view."""
+    ways: dict[str, Restore] = {"auto": restorers["auto"].restore_views}
+    if weather != "auto":
+        ways["named"] = restorers[weather].restore_views
+    if name.startswith("own"):
+        ways["singly"] = partial(singly, restorers[weather])
+    return ways
+
+
+def entry(weather: str, found: Evaluation) -> dict[str, Any]:
+    """What the result file holds of a set: PSNR by way of each case and its mean, SSIM of the mean."""
+    cases = [{"case": s.id, **s.psnr} for s in found.samples]
+    ways = list(found.samples[0].psnr)
+    mean = {way: found.summary(way).after for way in ways}
+    mean.setdefault("named", mean["auto"])
+    return {
+        "weather": weather,
+        "mean": mean,
+        "ssim": {way: found.mean_ssim(way) for way in ways},
+        "least": found.summary("auto").least,
+        "cases": cases,
+        "failed": [f"{failure.id}: {failure.reason}" for failure in found.failed],
+    }
+
+
+def row(name: str, result: dict[str, Any]) -> list[Any]:
+    """A set's row of the table."""
+    mean = result["mean"]
+    return [
+        name, len(result["cases"]), len(result["failed"]), mean["before"], mean["named"],
+        mean["named"] - mean["before"], mean["auto"], mean.get("singly"), result["least"],
+        f"{result['ssim']['before']:.4f} -> {result['ssim']['auto']:.4f}",
+    ]  # fmt: skip
 
 
 def main() -> None:
@@ -68,51 +107,22 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--name", default="quality")
     args = parser.parse_args()
-    by_weather = {
+    restorers = {
         "haze": Restorer("haze", weights=args.haze, device="cpu"),
         "rain": Restorer("rain", weights=args.rain, device="cpu"),
         "auto": Restorer("auto", weights=[args.rain, args.haze], device="cpu"),
     }
-    sets: dict[str, tuple[str, Callable[[], Iterator[Case]]]] = {
-        "own haze": ("haze", lambda: simulated(args.data, "haze", args.seeds)),
-        "own rain": ("auto", lambda: simulated(args.data, "rain", args.seeds)),
-        "own streaks": ("rain", lambda: simulated(args.data, "streaks", args.seeds)),
-        "rain100l": ("rain", lambda: paired(args.data, "rain100l", "rainy", "clean")),
-        "rain100h": ("rain", lambda: paired(args.data, "rain100h", "rainy", "clean")),
-        "its": ("haze", lambda: paired(args.data, "its", "hazy", "clear")),
-        "clear": ("auto", lambda: clear(args.data)),
-    }
-    rows: list[list[Any]] = [["set", "n", "before", "asked for", "gain", "auto", "singly", "least"]]
+    rows: list[list[Any]] = []
     result: dict[str, Any] = {"protocol": PROTOCOL, "sets": {}}
-    for name, (weather, cases) in sets.items():
+    for name, chosen in checking_sets(args.data, args.seeds).items():
         if args.only and name not in args.only.split(","):
             continue
-        scores: list[dict[str, Any]] = []
-        for case, bad, good in cases():
-            if len(scores) >= args.limit:
-                break
-            score: dict[str, Any] = {"case": case, "before": psnr_rgb(bad, good)}
-            score["auto"] = psnr_rgb(by_weather["auto"].restore_views(bad), good)
-            named = by_weather[weather]
-            score["named"] = (
-                score["auto"] if weather == "auto" else psnr_rgb(named.restore_views(bad), good)
-            )
-            if len(bad) == 2 and name != "clear":
-                score["singly"] = psnr_rgb([named.restore_views([v])[0] for v in bad], good)
-            scores.append(score)
-        mean = {
-            key: float(np.mean([s[key] for s in scores]))
-            for key in ("before", "named", "auto", "singly")
-            if key in scores[0]
-        }
-        least = min(s["auto"] for s in scores)
-        rows.append(
-            [name, len(scores), mean["before"], mean["named"], mean["named"] - mean["before"],
-             mean["auto"], mean.get("singly", "-"), least]
-        )  # fmt: skip
-        result["sets"][name] = {"weather": weather, "mean": mean, "least": least, "cases": scores}
-        print(table([rows[0], rows[-1]]), flush=True)
-    print("\n" + table(rows))
+        ways = ways_for(name, chosen.weather, restorers)
+        found = evaluate(islice(chosen.cases, args.limit), ways)
+        result["sets"][name] = entry(chosen.weather, found)
+        rows.append(row(name, result["sets"][name]))
+        print(table(HEAD, rows[-1:]), flush=True)
+    print("\n" + table(HEAD, rows))
     write(args.name, result)
 
 

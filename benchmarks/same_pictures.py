@@ -224,7 +224,7 @@ def main() -> int:
     path = RESULTS / f"{Path(args.check).stem}.json"
     rows = compare(now, json.loads(path.read_text(encoding="utf-8"))["cases"])
     if rows:
-        print(table([["case", "not as before"], *rows]))
+        print(table(["case", "not as before"], rows))
     print(f"{len(now) - len(rows)} of {len(now)} cases are the same bytes as in {path.name}.")
     return int(bool(rows))
 

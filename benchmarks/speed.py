@@ -91,10 +91,9 @@ def main() -> None:
     parser.add_argument("--weathers", nargs="+", default=["haze", "rain", "auto"])
     parser.add_argument("--name", default="speed")
     args = parser.parse_args()
-    rows: list[list[Any]] = [
-        ["weather", "MP", "first s", "next s", "next s/MP", "times 1 MP", "start MiB", "peak MiB",
-         "bytes a pixel"]
-    ]  # fmt: skip
+    head = ["weather", "MP", "first s", "next s", "next s/MP", "times 1 MP", "start MiB", "peak MiB",
+            "bytes a pixel"]  # fmt: skip
+    rows: list[list[Any]] = []
     cases = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -114,8 +113,8 @@ def main() -> None:
                      ratio, figures["start_bytes"] / 2**20, figures["peak_bytes"] / 2**20, growth]
                 )  # fmt: skip
                 cases.append({"weather": weather, "megapixels": size, **figures})
-                print(table([rows[0], rows[-1]]), flush=True)
-    print("\n" + table(rows))
+                print(table(head, rows[-1:]), flush=True)
+    print("\n" + table(head, rows))
     path = RESULTS / f"{args.name}.json"
     if path.exists():  # keep what was measured before and not now
         done = {(c["weather"], c["megapixels"]) for c in cases}

@@ -8,14 +8,15 @@ With --check nothing is written, and the exit status says whether the pages are 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import common
+from common import read
+
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 SETS = {
     "own haze": "own haze, pairs",
     "own rain": "own rain and its veil, pairs",
@@ -27,22 +28,9 @@ SETS = {
 }
 
 
-def read(name: str) -> dict[str, Any]:
-    """A result file."""
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
 def table(head: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table; floats get two decimals, None a dash."""
-
-    def cell(value: Any) -> str:
-        if value is None:
-            return "–"
-        return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows]
-    return "\n".join(lines)
+    """A Markdown table as the pages hold it."""
+    return common.table(head, rows, aligned=False)
 
 
 def quality_rows(quality: dict[str, Any]) -> list[list[Any]]:
@@ -184,7 +172,8 @@ def training() -> list[str]:
     return [
         "Small recipes from random weights, of one CPU thread, scored over crops of dev scenes in the "
         "weather of their recipe: where there is some, PSNR of the input and its gain; elsewhere PSNR "
-        "of the result, at most 60. Runs are of equal time, not of equal length. Made by "
+        f"of the result, at most {methods.get('cap', 60):g}. Runs are of equal time, not of equal "
+        "length. Made by "
         "`benchmarks/training.py`.\n",
         f"`methods`: {methods['minutes']:g} minutes each.\n",
         table(

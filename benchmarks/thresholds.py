@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Pixels, pixels_of, psnr_rgb, scene_of, table, write
+from common import Pixels, pixels_of, scene_of, table, write
 
 from deweather.data import SceneLibrary
 from deweather.image.frames import to_frames
-from deweather.inference.forward import Forward
-from deweather.inference.haze import HazeStage
-from deweather.inference.rain import RainStage
+from deweather.inference.haze import dehaze, size_of_haze
+from deweather.inference.rain import derain, size_of_rain
 from deweather.inference.thresholds import blackened, fade
+from deweather.metrics import REPORT, psnr
 from deweather.models import Network
 from deweather.weather import Scene, random_haze, random_rain
 from deweather.weather.depth import made_up_disparity
@@ -41,19 +41,16 @@ def scenes(data: Path, count: int) -> Iterator[Scene]:
     for i in rng.permutation(len(library.photos))[:count]:
         photo = library.photos[int(i)]
         disparity = torch.from_numpy(np.ascontiguousarray(made_up_disparity(rng, photo) * 40))
-        frames = torch.from_numpy(photo).permute(2, 0, 1)[None, None].float() / 255
         focal = torch.tensor([0.9 * photo.shape[1]])
         baseline = 15 * disparity.median().clamp_min(0.25)[None] / focal
-        yield Scene(frames, disparity[None, None, None].float(), focal, baseline)
+        yield Scene(to_frames([photo]), disparity[None, None, None].float(), focal, baseline)
     for i in rng.permutation(len(library.pairs))[: count // 2]:
         yield scene_of(library.pairs[int(i)])
 
 
 def measure(task: str, network: Network, data: Path, count: int) -> list[dict[str, Any]]:
     """Size of the change, PSNR before and after, for every scene without and with weather."""
-    kind_of_stage = HazeStage if task == "haze" else RainStage
-    forward = Forward(network, CPU)
-    looking, acting = kind_of_stage(forward, skip_clear=True), kind_of_stage(forward)
+    size_of, restore = (size_of_haze, dehaze) if task == "haze" else (size_of_rain, derain)
     rows = []
     for number, scene in enumerate(scenes(data, count)):
         cases: list[tuple[str, list[Pixels], list[Pixels]]] = []
@@ -71,21 +68,20 @@ def measure(task: str, network: Network, data: Path, count: int) -> list[dict[st
             cases.append(("weather", pixels_of(rain.degraded), pixels_of(rain.target)))
         for kind, bad, good in cases:
             restored = [view.copy() for view in bad]
-            acting.restore(restored)
-            decision = looking.measure(bad)
+            restore(network, restored, CPU)
             rows.append(
                 {
                     "kind": kind,
-                    "size": decision.change if task == "haze" else decision.streaks,
-                    "before": psnr_rgb(bad, good),
-                    "after": psnr_rgb(restored, good),
-                    "blackened": float(blackened(to_frames(bad), to_frames(restored))),
+                    "size": size_of(network, bad, CPU),
+                    "before": psnr(to_frames(bad), to_frames(good)).item(),
+                    "after": psnr(to_frames(restored), to_frames(good)).item(),
+                    "blackened": blackened(to_frames(bad), to_frames(restored)),
                 }
             )
     return rows
 
 
-def outcome(rows: list[dict[str, Any]], low: float) -> list[Any]:
+def effect(rows: list[dict[str, Any]], low: float) -> list[Any]:
     """What a threshold does: clear pictures touched, the least of them; gain in weather, losers.
 
     A change of which a share s is kept harms a clear picture by 20·log10(s) dB less.
@@ -94,7 +90,7 @@ def outcome(rows: list[dict[str, Any]], low: float) -> list[Any]:
     weather = [r for r in rows if r["kind"] == "weather"]
     shares = [fade(r["size"], (low, RATIO * low)) for r in clear]
     kept = [
-        min(100.0, r["after"] - 20 * np.log10(s)) if s > 0 else 100.0
+        min(REPORT.cap, r["after"] - 20 * np.log10(s)) if s > 0 else REPORT.cap
         for r, s in zip(clear, shares, strict=True)
     ]
     kept_gains = [(r["after"] - r["before"]) * (r["size"] >= RATIO**0.5 * low) for r in weather]
@@ -138,13 +134,13 @@ def main() -> None:
             "mean gain dB",
             "made worse",
         ]
-        outcomes = [outcome(rows, low) for low in candidates[task]]
-        print(f"\n{task}\n" + table([head, *[[f"{o[0]:g}", *o[1:]] for o in outcomes]]), flush=True)
-        result[task] = {"cases": rows, "table": [head, *outcomes]}
+        effects = [effect(rows, low) for low in candidates[task]]
+        print(f"\n{task}\n" + table(head, [[f"{o[0]:g}", *o[1:]] for o in effects]), flush=True)
+        result[task] = {"cases": rows, "table": [head, *effects]}
         if task == "haze":
             head = ["blackened above", "clear given up", "hazy given up", "their mean gain dB"]
             lost = [blackening(rows, limit) for limit in (0.001, 0.005, 0.01, 0.02, 0.05, 0.1)]
-            print(table([head, *[[f"{o[0]:g}", *o[1:]] for o in lost]]), flush=True)
+            print(table(head, [[f"{o[0]:g}", *o[1:]] for o in lost]), flush=True)
             result["blackened"] = [head, *lost]
     write(args.name, result)
 

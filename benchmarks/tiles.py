@@ -51,7 +51,7 @@ def main() -> None:
                 {"network": f"{header.model} {header.switches}, {label}", "tile": tile,
                  "largest": float(inner.max()), "mean": float(inner.mean())}
             )  # fmt: skip
-    print(table([["network", "tile", "largest", "mean"], *(list(c.values()) for c in cases)]))
+    print(table(["network", "tile", "largest", "mean"], [list(c.values()) for c in cases]))
     write("tiles", {"cases": cases})
 
 

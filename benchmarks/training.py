@@ -21,7 +21,9 @@ import common
 import torch
 from torch.nn import functional as F
 
-from deweather.data.scenes import read_rgb
+from deweather.data import PictureSet, SceneLibrary
+from deweather.image.frames import to_frames
+from deweather.metrics import REPORT
 from deweather.models import Network
 from deweather.train.batches import Stream
 from deweather.train.loop import Loop
@@ -38,8 +40,8 @@ CPU = Machine("cpu")
 DEV_BATCHES = 24
 
 METHODS = {
-    "StereoIRR, haze": ("stereoirr-small.haze", ["data.patch=96", "data.views=8"]),
-    "StereoIRR, rain": ("stereoirr-small.rain", ["data.patch=96", "data.views=8"]),
+    "StereoIRR, haze": ("stereoirr-small.haze", ["data.patch=96", "data.batch_pictures=8"]),
+    "StereoIRR, rain": ("stereoirr-small.rain", ["data.patch=96", "data.batch_pictures=8"]),
     "PSIDNet": ("psidnet-small", []),
     "APANet": ("apanet-small", []),
     "KA-Net": ("kanet-small", []),
@@ -178,9 +180,8 @@ def distillation(args: argparse.Namespace) -> None:
 def real_figures(folder: Path, network: Network | None) -> dict[str, float]:
     """Contrast and streaks of real pictures, as they are or restored; means over the pictures."""
     values = []
-    for path in sorted(folder.iterdir()):
-        picture = torch.from_numpy(read_rgb(path)).permute(2, 0, 1)[None, None].float() / 255
-        picture = F.interpolate(picture[0], scale_factor=0.5, mode="area")[None]
+    for photo in SceneLibrary.of(PictureSet.find(folder, "clear")).photos:
+        picture = F.interpolate(to_frames([photo])[0], scale_factor=0.5, mode="area")[None]
         h, w = (n // 16 * 16 for n in picture.shape[-2:])
         picture = picture[..., :h, :w]
         if network is not None:
@@ -218,11 +219,11 @@ def report(
     name: str, result: dict[str, object], rows: list[list[object]], args: argparse.Namespace
 ) -> None:
     """Print the table; write the result unless it was a trial of a few steps."""
-    print(common.table(rows))
+    print(common.table(rows[0], rows[1:]))
     if args.steps:
         print(json.dumps(result)[:400])
     else:
-        common.write(name, result)
+        common.write(name, {"cap": REPORT.cap, **result})
 
 
 def main() -> None:

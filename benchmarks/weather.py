@@ -126,7 +126,8 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     device = torch.device(args.device)
     scene = scene_of(args.batch, device)
-    rows: list[list[Any]] = [["weather", "pairs/s", "ms/pair", "growth, MiB", "goal, pairs/s"]]
+    head = ["weather", "pairs/s", "ms/pair", "growth, MiB", "goal, pairs/s"]
+    rows: list[list[Any]] = []
     results: list[dict[str, Any]] = []
     for name, case in cases().items():
         found = timed(partial(case, scene), args.seconds, device)
@@ -136,12 +137,12 @@ def main() -> None:
         results.append({"weather": name, "pairs_per_second": speed, **found})
         print(rows[-1], flush=True)
     result: dict[str, Any] = {"device": str(device), "batch": args.batch, "cases": results}
-    print("\n" + table(rows))
+    print("\n" + table(head, rows))
     if args.step:
         seconds = timed(training_step(scene), args.seconds, device)["seconds"]
         result["training_step_seconds"] = seconds
         shares = [[r["weather"], r["seconds"] / seconds] for r in results]
-        print("\n" + table([["weather", "share of a training step"], *shares]))
+        print("\n" + table(["weather", "share of a training step"], shares))
     if args.name:
         write(args.name, result)
 

@@ -14,7 +14,6 @@ this once more with the same arguments.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 import yaml
 
+from deweather.checksum import sha256
 from deweather.models import create_model
 from deweather.weights.cards import BUNDLED, Card, write_card
 from deweather.weights.files import load_weights, save_weights
@@ -102,12 +102,11 @@ def main() -> None:
     save_weights(
         path, bundled, model=header.model, switches=switches, task=header.task, dtype=torch.float16
     )
-    data = path.read_bytes()
     card = {
         "name": args.name,
         "task": header.task,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "size": len(data),
+        "sha256": sha256(path),
+        "size": path.stat().st_size,
         "parameters": sum(p.numel() for p in bundled.parameters()),
         "licence": LICENCE,
         "recipe": args.recipe,
@@ -122,7 +121,7 @@ def main() -> None:
         "scores": scores(header.task),
     }
     write_card(BUNDLED / f"{args.name}.toml", Card(**card))
-    print(f"{path.name}: {len(data) / 2**20:.2f} MiB, {card['sha256'][:12]}")
+    print(f"{path.name}: {card['size'] / 2**20:.2f} MiB, {card['sha256'][:12]}")
 
 
 if __name__ == "__main__":

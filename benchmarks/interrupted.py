@@ -12,7 +12,6 @@ removed, so that a good share of the time goes into writing: files are the subje
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import random
 import signal
@@ -29,6 +28,7 @@ import torch
 from common import table, write
 from PIL import Image
 
+from deweather.checksum import sha256
 from deweather.errors import PictureError
 from deweather.image import read_picture
 from deweather.models import create_model
@@ -69,7 +69,7 @@ def command(source: Path, out: Path, weights: Path) -> list[str]:
 def digests(folder: Path) -> dict[str, str]:
     """sha256 of every file below a folder."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): sha256(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deweather import Restorer
+from deweather.checksum import sha256
 from deweather.image import read_picture
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -124,7 +125,7 @@ def of_file(path: Path) -> dict[str, str]:
     """Hash of a picture file and of the pixels in it."""
     picture = read_picture(path)
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
-    return {"file": hashlib.sha256(path.read_bytes()).hexdigest(), "pixels": digest(*planes)}
+    return {"file": sha256(path), "pixels": digest(*planes)}
 
 
 def of_tensor(tensor: torch.Tensor) -> dict[str, Any]:

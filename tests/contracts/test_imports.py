@@ -31,7 +31,7 @@ ABOVE = {
     "web": {*ARROWS, "jobs"},
     "cli": {*ARROWS, "jobs", "export", "cluster", "web"},
 }
-EVERYWHERE = {"atomic", "errors", "_version"}
+EVERYWHERE = {"atomic", "checksum", "errors", "_version"}
 
 LONGEST = 350  # lines of a file
 TABLES = {ROOT / "data/layout_table.py"}  # of data, which may be longer

@@ -1,17 +1,15 @@
 """Contrastive losses and the frozen networks that they compare features of."""
 
-import hashlib
-
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
 from deweather.errors import ConfigError, FramesError, WeightsError
 from deweather.losses import ContrastiveLoss, FeatureNetwork, VGG19Features
 from deweather.losses.contrastive import WEIGHTS
-from deweather.losses.features import VGG19_URL, download
+
+from .vgg19 import CONVOLUTIONS, vgg19_state
 
 
 class RandomFeatures(FeatureNetwork):
@@ -113,20 +111,9 @@ def test_what_does_not_fit_is_refused():
         ContrastiveLoss(RandomFeatures(), weights=(1.0, 1.0))
 
 
-CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)
-CHANNELS = (3, 64, 64, 128, 128, *(256,) * 4, *(512,) * 5)
-
-
 @pytest.fixture(scope="module")
 def vgg():
-    """Random weights by the published names, and the layers that this network is made of."""
-    draws = torch.Generator().manual_seed(0)
-    state = {}
-    for place, fan_in, out in zip(CONVOLUTIONS, CHANNELS, CHANNELS[1:], strict=False):
-        scale = (2 / (9 * fan_in)) ** 0.5
-        state[f"features.{place}.weight"] = scale * torch.randn(out, fan_in, 3, 3, generator=draws)
-        state[f"features.{place}.bias"] = 0.1 * torch.randn(out, generator=draws)
-    return state
+    return vgg19_state()
 
 
 def sequential(state):
@@ -174,49 +161,13 @@ def test_vgg_is_frozen(vgg):
     assert not any(p.requires_grad for p in made.parameters())
 
 
-def test_vgg_reads_both_kinds_of_files(vgg, tmp_path):
-    pictures = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    torch.save({**vgg, "classifier.0.bias": torch.zeros(2)}, tmp_path / "a.pth")
-    save_file(vgg, tmp_path / "a.safetensors")
-    expected = VGG19Features(vgg)(pictures)[-1]
-    for name in ("a.pth", "a.safetensors"):
-        assert torch.equal(VGG19Features.read(tmp_path / name)(pictures)[-1], expected)
-
-
-def test_vgg_files_that_cannot_be_used_say_why(vgg, tmp_path):
+def test_weights_that_are_not_vggs_say_why(vgg):
     lacking = {k: v for k, v in vgg.items() if k != "features.28.bias"}
     with pytest.raises(WeightsError, match=r"features\.28\.bias"):
         VGG19Features(lacking)
     with pytest.raises(WeightsError, match=r"features\.0\.weight"):
         VGG19Features({**vgg, "features.0.weight": torch.zeros(64, 3, 1, 1)})
-    junk = tmp_path / "junk.pth"
-    junk.write_bytes(b"no pickle")
-    with pytest.raises(WeightsError, match="junk"):
-        VGG19Features.read(junk)
-    torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(WeightsError, match="holds a list"):
-        VGG19Features.read(tmp_path / "list.pth")
     with pytest.raises(ConfigError, match="imagenet, signed, plain"):
         VGG19Features(vgg, input="raw")
     with pytest.raises(FramesError, match="16x16"):
         VGG19Features(vgg)(torch.zeros(1, 3, 15, 20))
-
-
-def test_fetch_takes_what_is_there(vgg, tmp_path):
-    torch.save(vgg, tmp_path / VGG19_URL.rpartition("/")[2])
-    made = VGG19Features.fetch(tmp_path).features["0"].weight
-    assert torch.equal(made, vgg["features.0.weight"])
-
-
-def test_a_download_is_kept_only_with_the_right_checksum(tmp_path):
-    source, target = tmp_path / "source", tmp_path / "folder" / "target"
-    source.write_bytes(b"weights")
-    digest = hashlib.sha256(b"weights").hexdigest()
-    with pytest.raises(WeightsError, match=f"{digest}, expected 0123"):
-        download(source.as_uri(), target, "0123")
-    with pytest.raises(WeightsError, match="download failed"):
-        download((tmp_path / "none").as_uri(), target, digest)
-    assert list(target.parent.iterdir()) == []
-    download(source.as_uri(), target, digest[:8])
-    assert target.read_bytes() == b"weights"
-    assert list(target.parent.iterdir()) == [target]

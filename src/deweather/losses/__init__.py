@@ -1,8 +1,10 @@
 """What training minimises: functions of a restored and a clean picture, a mean over everything."""
 
-from deweather.losses.contrastive import ContrastiveLoss
+from deweather.losses.contrastive import ContrastiveLoss, level_weights
+from deweather.losses.decorrelation import fourier_functions, sample_weights
 from deweather.losses.difference import depth_loss, difference_weights, weighted_depth_l1
-from deweather.losses.features import FeatureNetwork, VGG19Features
+from deweather.losses.features import FeatureNetwork, RandomFeatures, VGG19Features
+from deweather.losses.gaussian_contrastive import GaussianContrastive
 from deweather.losses.pixel import (
     charbonnier,
     frequency_l1,
@@ -16,16 +18,21 @@ from deweather.losses.structure import edge_loss, ssim_loss
 __all__ = [
     "ContrastiveLoss",
     "FeatureNetwork",
+    "GaussianContrastive",
+    "RandomFeatures",
     "VGG19Features",
     "charbonnier",
     "dark_channel_loss",
     "depth_loss",
     "difference_weights",
     "edge_loss",
+    "fourier_functions",
     "frequency_l1",
     "l1",
     "l1_and_frequency",
+    "level_weights",
     "mse",
+    "sample_weights",
     "ssim_loss",
     "total_variation",
     "total_variation_squared",

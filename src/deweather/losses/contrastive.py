@@ -16,6 +16,11 @@ EPS = 1e-7
 """Added to the distance from the negative."""
 
 
+def level_weights(features: FeatureNetwork) -> tuple[float, ...]:
+    """The last of `WEIGHTS`, as many as there are feature maps: those of the coarsest levels."""
+    return WEIGHTS[-len(features.channels) :]
+
+
 class ContrastiveLoss(nn.Module):
     """Σ λ_k · L1(φ_k(a), φ_k(p)) / (L1(φ_k(a), φ_k(n)) + 1e-7) (Wu et al., CVPR 2021).
 

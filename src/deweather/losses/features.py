@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, get_args
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Literal, get_args
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deweather.atomic import replacing
 from deweather.errors import ConfigError, FramesError, WeightsError
 
 Input = Literal["imagenet", "signed", "plain"]
-
-VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
-"""VGG-19 trained on ImageNet (Simonyan and Zisserman, ICLR 2015), as published for torchvision."""
-
-VGG19_SHA256 = "dcbb9e9d"
-"""How its SHA-256 begins; the publisher states no more than these eight digits, in the file's name."""
 
 _CONVOLUTIONS = {
     0: (3, 64),
@@ -94,49 +82,13 @@ class VGG19Features(FeatureNetwork):
         if wrong:
             raise WeightsError(
                 f"weights of VGG-19 lack {wrong[:5]} in the right shape; "
-                f"expected the parameters of {VGG19_URL}."
+                "expected the parameters as published for torchvision."
             )
         self.features.load_state_dict(
             {k.removeprefix("features."): weights[k].float() for k in wanted}
         )
         self.requires_grad_(False)
         self.eval()
-
-    @classmethod
-    def read(cls, path: str | Path, *, input: Input = "imagenet") -> VGG19Features:
-        """Read the weights from a file, .safetensors or one that torch saved.
-
-        Raises:
-            WeightsError: the file cannot be read, or does not hold VGG-19.
-        """
-        try:
-            state: Any = (
-                load_file(path)
-                if Path(path).suffix == ".safetensors"
-                else torch.load(path, map_location="cpu", weights_only=True)
-            )
-        except Exception as error:  # torch and safetensors raise what their parsers raise
-            raise WeightsError(f"{path}: cannot be read as weights ({error}).") from error
-        if not isinstance(state, Mapping):
-            raise WeightsError(f"{path}: holds a {type(state).__name__}, not named parameters.")
-        return cls(state, input=input)
-
-    @classmethod
-    def fetch(cls, folder: str | Path | None = None, *, input: Input = "imagenet") -> VGG19Features:
-        """Read the published weights from a folder; download them (575 MB) if they are not there.
-
-        Args:
-            folder: where the file is kept; None takes the folder that torchvision would take.
-            input: see the class.
-
-        Raises:
-            WeightsError: the download fails, or the file is not the published one.
-        """
-        place = Path(torch.hub.get_dir(), "checkpoints") if folder is None else Path(folder)
-        path = place / VGG19_URL.rpartition("/")[2]
-        if not path.is_file():
-            download(VGG19_URL, path, VGG19_SHA256)
-        return cls.read(path, input=input)
 
     def train(self, mode: bool = True) -> VGG19Features:
         """Stay in eval mode, whatever the network that this is part of does."""
@@ -164,26 +116,27 @@ class VGG19Features(FeatureNetwork):
         return out
 
 
-def download(url: str, path: Path, sha256: str) -> None:
-    """Download a file and keep it only if its SHA-256, in hexadecimal, begins with `sha256`.
+class RandomFeatures(FeatureNetwork):
+    """Convolutions with random weights that are always the same: five levels, halved between."""
 
-    A stopped download leaves nothing behind.
+    channels = (16, 32, 64, 64, 64)
 
-    Raises:
-        WeightsError: the download fails, or brings another file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    try:
-        with replacing(path) as file, urlopen(url, timeout=60) as response:
-            while block := response.read(1 << 20):
-                digest.update(block)
-                file.write(block)
-            if not digest.hexdigest().startswith(sha256):
-                raise WeightsError(
-                    f"{url}: has SHA-256 {digest.hexdigest()}, expected {sha256}…; try again."
-                )
-    except (URLError, TimeoutError, ConnectionError) as error:
-        raise WeightsError(
-            f"{url}: the download failed ({error}); fetch it by other means and save it as {path}."
-        ) from error
+    def __init__(self) -> None:
+        super().__init__()
+        draws = torch.Generator().manual_seed(0)
+        self.layers = nn.ModuleList()
+        for before, after in zip((3, *self.channels), self.channels, strict=False):
+            layer = nn.Conv2d(before, after, 3, padding=1)
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=draws)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # there is a bias
+            self.layers.append(layer)
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """(N, 3, H, W), sRGB in [0, 1], sides of 16 or more -> one map a level."""
+        x = 2 * pictures - 1
+        maps = []
+        for layer in self.layers:
+            x = F.relu(layer(x))
+            maps.append(x)
+            x = F.avg_pool2d(x, 2, ceil_mode=True)
+        return maps

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from deweather.errors import ConfigError
-from deweather.losses import ContrastiveLoss, FeatureNetwork, VGG19Features
-from deweather.losses.contrastive import WEIGHTS
+from deweather.errors import ConfigError, WeightsError
+from deweather.losses import (
+    ContrastiveLoss,
+    FeatureNetwork,
+    RandomFeatures,
+    VGG19Features,
+    level_weights,
+)
 from deweather.models import Network
 from deweather.models.stereoirr import StereoIRR
 from deweather.train.sections import FeatureSection
+from deweather.weights.download import fetch_vgg19
 from deweather.weights.files import load
+from deweather.weights.imported import read_checkpoint
 
 
 class EncoderFeatures(FeatureNetwork):
@@ -50,33 +57,6 @@ class EncoderFeatures(FeatureNetwork):
         return maps
 
 
-class RandomFeatures(FeatureNetwork):
-    """Convolutions with random weights that are always the same: five levels, halved between."""
-
-    channels = (16, 32, 64, 64, 64)
-
-    def __init__(self) -> None:
-        """Draw the weights."""
-        super().__init__()
-        draws = torch.Generator().manual_seed(0)
-        self.layers = nn.ModuleList()
-        for before, after in zip((3, *self.channels), self.channels, strict=False):
-            layer = nn.Conv2d(before, after, 3, padding=1)
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=draws)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # there is a bias
-            self.layers.append(layer)
-
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """(N, 3, H, W), sRGB in [0, 1], sides of 16 or more -> one map a level."""
-        x = 2 * pictures - 1
-        maps = []
-        for layer in self.layers:
-            x = F.relu(layer(x))
-            maps.append(x)
-            x = F.avg_pool2d(x, 2, ceil_mode=True)
-        return maps
-
-
 def make_features(section: FeatureSection) -> FeatureNetwork:
     """The feature network that a recipe names.
 
@@ -89,14 +69,11 @@ def make_features(section: FeatureSection) -> FeatureNetwork:
     if section.kind == "encoder":
         assert section.weights is not None  # the section checks it
         return EncoderFeatures(load(section.weights))
-    if section.weights is None:
-        return VGG19Features.fetch(input=section.input)
-    return VGG19Features.read(section.weights, input=section.input)
-
-
-def level_weights(features: FeatureNetwork) -> tuple[float, ...]:
-    """The usual weights of contrastive losses for the coarsest levels, as many as there are."""
-    return WEIGHTS[-len(features.channels) :]
+    path = fetch_vgg19() if section.weights is None else section.weights
+    try:
+        return VGG19Features(read_checkpoint(path), input=section.input)
+    except WeightsError as error:
+        raise WeightsError(f"loss.features: {error}") from error
 
 
 def make_contrastive(section: FeatureSection, *, projections: bool = False) -> ContrastiveLoss:

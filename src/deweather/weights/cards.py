@@ -6,7 +6,6 @@ under which protocol, and where they fail. Bundled weights are checked against t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from deweather.atomic import write_whole
+from deweather.checksum import sha256
 from deweather.errors import UnknownNameError, WeightsError
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -143,7 +143,7 @@ def find_weights(weights: str | Path) -> Path:
         card = read_card(name)
         if not path.is_file():
             raise WeightsError(f"{path}: is missing from the package; install it again.")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != card.sha256:
+        if sha256(path) != card.sha256:
             raise WeightsError(f"{path}: is not the file of its card; install the package again.")
         return path
     path = Path(weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from deweather.atomic import write_whole
+from deweather.checksum import sha256
 from deweather.errors import ConfigError, UnknownNameError, WeightsError
 from deweather.models import Network, create_model
 from deweather.weights.cards import find_weights, read_card_beside
@@ -99,7 +99,7 @@ def describe_file(path: Path) -> dict[str, Any]:
         "switches": header.switches,
         "task": header.task,
         "size": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256(path),
     }
     card, note = read_card_beside(path, facts["sha256"])
     return {**facts, "card": card, "note": note}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from deweather.checksum import sha256
 from deweather.errors import ConfigError, WeightsError
 from deweather.models import NETWORKS
 from deweather.weights.authors import TASKS, bare_parameters, from_authors, recognise, switches_of
@@ -73,7 +73,7 @@ def import_weights(
         save_weights(out, network, model=name, switches=switches, task=TASKS[name], dtype=dtype)
         origin = Origin(
             file=_text(path.name),
-            sha256=_sha256(path),
+            sha256=sha256(path),
             size=path.stat().st_size,
             behaviour="as released" if as_released else "corrected",
         )
@@ -134,19 +134,11 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _card(out: Path, network: torch.nn.Module, name: str, origin: Origin) -> Card:
     return Card(
         name=_text(out.stem),
         task=TASKS[name],
-        sha256=_sha256(out),
+        sha256=sha256(out),
         size=out.stat().st_size,
         parameters=sum(p.numel() for p in network.parameters()),
         licence=f"the authors' own; {_UNKNOWN}",

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from deweather.errors import ConfigError
+from deweather.losses import GaussianContrastive, fourier_functions, sample_weights
 from deweather.models.kanet import KANet
 from deweather.train.batches import Batch
-from deweather.train.decorrelation import fourier_functions, sample_weights
 from deweather.train.features import make_features
-from deweather.train.perceptual import GaussianContrastive
 from deweather.train.recipe import Recipe
 from deweather.train.sections import ReweightedSection
 from deweather.train.tasks.base import Task

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from deweather.losses import FeatureNetwork
-from deweather.train.features import level_weights
+from deweather.losses.contrastive import level_weights
+from deweather.losses.features import FeatureNetwork
 
 EPS = 1e-4
 """Added to the distance from the negative, which may be none: features are of the order of one."""

@@ -1,11 +1,11 @@
-"""Weights that decorrelate features, and the distance of Gaussians."""
+"""Weights that decorrelate features."""
 
 import math
 
 import pytest
 import torch
 
-from deweather.train.decorrelation import dependence, fourier_functions, sample_weights
+from deweather.losses.decorrelation import dependence, fourier_functions, sample_weights
 
 
 def generator(seed=0):

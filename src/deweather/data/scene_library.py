@@ -196,8 +196,8 @@ class _Reader:
         # What lies at infinity would vanish in any haze at all, and nothing could be learned from it.
         known_ones = disparity[disparity > 0]
         floor = 0.3 * np.percentile(known_ones, 5) if known_ones.size else 0.0
-        disparity = np.maximum(disparity, np.float32(floor)).astype(np.float16)
-        return StereoPictures(np.stack([left, right]), disparity, name)
+        near = np.maximum(disparity, np.float32(floor))
+        return StereoPictures(np.stack([left, right]), near.astype(np.float16), name)
 
 
 def _reduced(array: Array, factor: float, how: int) -> Array:

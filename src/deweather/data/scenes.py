@@ -129,7 +129,8 @@ class SceneBatches(Dataset[Scene]):
         self, rng: np.random.Generator, views: Sequence[Pictures], maps: Sequence[Maps] = ()
     ) -> tuple[Pictures, Maps]:
         """The same random crop of all views, reduced by a random factor, disparity with it."""
-        window = draw_window(rng, *views[0].shape[:2], self.patch, self.scales)
+        height, width = views[0].shape[:2]
+        window = draw_window(rng, height, width, self.patch, self.scales)
         pictures = np.stack([window.of(view) for view in views])
         if not maps:
             return pictures, np.zeros(0, np.float32)

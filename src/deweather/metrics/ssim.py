@@ -102,4 +102,4 @@ def _reduced(pictures: Tensor, shorter: int | None) -> Tensor:
     h, w = pictures.shape[-2:]
     factor = max(1, round(min(h, w) / shorter))
     reduced = F.adaptive_avg_pool2d(pictures.flatten(0, 1), (h // factor, w // factor))
-    return reduced.unflatten(0, pictures.shape[:2])
+    return reduced.view(*pictures.shape[:3], *reduced.shape[-2:])

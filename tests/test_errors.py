@@ -2,7 +2,9 @@
 
 import pickle
 
+import cv2
 import pytest
+import torch
 
 from deweather import errors
 
@@ -39,3 +41,28 @@ def test_all_share_one_base():
     kinds = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)]
     assert len(kinds) > 5
     assert all(issubclass(kind, errors.DeweatherError) for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            True,
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+            True,
+        ),
+        (
+            cv2.error("OpenCV(4) alloc.cpp: error: (-4:Insufficient memory) Failed to allocate"),
+            True,
+        ),
+        (RuntimeError("shapes differ"), False),
+        (errors.PictureError("a.png: broken"), False),
+    ],
+)
+def test_a_lack_of_memory_is_told_from_other_errors(error, expected):
+    assert errors.is_out_of_memory(error) is expected

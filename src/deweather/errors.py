@@ -70,3 +70,13 @@ class MissingExtraError(DeweatherError, ImportError):
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         """Lets the error travel between processes, like `UnknownNameError`."""
         return type(self), self._given
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, torch (on any device) or OpenCV says that memory ran out."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
+        return True
+    # CPUs and MPS say so in a bare RuntimeError, OpenCV in an error of its own.
+    said = str(error).lower()
+    words = ("out of memory", "allocate memory", "not enough memory", "insufficient memory")
+    return any(word in said for word in words)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from deweather.errors import ConfigError, FramesError
+from deweather.errors import ConfigError, FramesError, is_out_of_memory
 from deweather.inference.hooks import NO_HOOKS, Hooks
 from deweather.inference.sizes import padded_forward
 from deweather.models import Network
@@ -90,7 +90,7 @@ class Forward:
                 done.append(self._run(part))
                 start += len(part)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if len(part) == 1 or not out_of_memory(error):
+                if len(part) == 1 or not is_out_of_memory(error):
                     raise
                 self.batch_pixels = len(part) // 2 * images.shape[-2] * images.shape[-1]
                 count = 0
@@ -124,13 +124,6 @@ def _dtype(network: Network, device: torch.device, precision: Precision) -> torc
             f"{type(network).__name__} is not sound in {precision}; use one of {', '.join(sound)}."
         )
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; CPUs and MPS say so in a bare RuntimeError."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def free_memory(device: torch.device) -> None:

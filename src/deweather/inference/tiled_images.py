@@ -11,7 +11,8 @@ import logging
 import torch
 from torch import Tensor
 
-from deweather.inference.forward import Forward, free_memory, out_of_memory
+from deweather.errors import is_out_of_memory
+from deweather.inference.forward import Forward, free_memory
 from deweather.inference.hooks import NO_HOOKS, Hooks
 from deweather.inference.tiles import SMALLEST, TILE, layout, too_large
 
@@ -40,7 +41,7 @@ def restore_images_tiled(
         try:
             return _restore(forward, images, tile, hooks)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if tile // 2 < SMALLEST:
                 raise too_large(tile, forward.device) from error

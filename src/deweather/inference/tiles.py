@@ -18,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deweather.errors import is_out_of_memory
 from deweather.image.frames import from_frames, to_frames
-from deweather.inference.forward import Forward, free_memory, out_of_memory
+from deweather.inference.forward import Forward, free_memory
 from deweather.inference.hooks import NO_HOOKS, Hooks
 from deweather.models import Needs
 
@@ -254,7 +255,7 @@ def _restore_tiles(work: _Work, cuts: Tensor, tile: int) -> list[list[NDArray[np
             mixed = torch.lerp(cuts.to(image.device), image, work.share)
             return [from_frames(one[None], np.float32) for one in mixed]
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if tile // 2 < SMALLEST:
                 raise too_large(tile, work.forward.device) from error

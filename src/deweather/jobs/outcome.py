@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from deweather.errors import DeweatherError
+from deweather.errors import DeweatherError, is_out_of_memory
 
 if TYPE_CHECKING:
     from deweather.jobs.plan import Job
@@ -62,7 +62,7 @@ class Outcome:
 
 def reason(error: Exception, job: Job | None = None) -> str:
     """Why a job failed, without the name of its source, which is shown beside it."""
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "the picture does not fit into memory. Close other programs or reduce it."
     if not isinstance(error, DeweatherError):
         return f"{type(error).__name__}: {error}"

@@ -88,8 +88,6 @@ def run(job: SimulateJob) -> Outcome:
             _simulate(job, facts)
             outcome = Outcome.of(job, "done", **facts)
     except Exception as error:  # also a lack of memory
-        if isinstance(error, RuntimeError) and "allocate memory" in str(error):
-            error = MemoryError()
         outcome = Outcome.of(job, "failed", error=reason(error, job), **facts)
     return replace(outcome, seconds=time.perf_counter() - begun)
 

@@ -21,7 +21,7 @@ RECIPE = """
 name: trial
 model: {name: stereoirr-tiny}
 weather: {kind: haze}
-data: {patch: 32, views: 2, layered_share: 1}
+data: {patch: 32, batch_pictures: 2, layered_share: 1}
 steps: 6
 checkpoint_every: 2
 """
@@ -139,7 +139,7 @@ def test_a_dry_run_is_that_of_its_options(run, workshop):
     refused = run(*args)
     assert refused.exit_code == 2
     assert "weather.kind" in refused.stderr
-    changes = [f"--set={c}" for c in ("steps=1", "data.views=4", "optimizer.rate=1e30")]
+    changes = [f"--set={c}" for c in ("steps=1", "data.batch_pictures=4", "optimizer.rate=1e30")]
     result = run(*args, "--fresh", "--devices", 2, *changes, "--set=optimizer.warmup=0")
     assert result.exit_code == 0, result.stderr
     assert "this one 2x1x3x32x32" in result.stdout or "this one 1x2x3x32x32" in result.stdout

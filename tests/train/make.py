@@ -30,7 +30,7 @@ def recipe(
         "name": "t",
         "model": {"name": model},
         "weather": {"kind": kind},
-        "data": {"patch": 32, "views": 4, "layered_share": 1.0},
+        "data": {"patch": 32, "batch_pictures": 4, "layered_share": 1.0},
         "optimizer": {"warmup": 0},
         "steps": steps,
         "checkpoint_every": 2,

@@ -95,5 +95,5 @@ def test_the_parts_of_a_batch_are_the_batch():
 
 @pytest.mark.parametrize("sizes", [(6, 3), (5, 4)])
 def test_parts_must_be_equal(sizes):
-    with pytest.raises(ConfigError, match=r"on 2 devices; set data\.views"):
+    with pytest.raises(ConfigError, match=r"on 2 devices; set data\.batch_pictures"):
         batch(*sizes).part(0, 2)

@@ -100,7 +100,7 @@ def runs(pictures, tmp_path_factory):
         "name": "t",
         "model": {"name": "kanet-tiny"},
         "weather": {"kind": "photograph"},
-        "data": {"patch": 48, "views": 2, "stereo_share": 0.3, "layered_share": 1.0},
+        "data": {"patch": 48, "batch_pictures": 2, "stereo_share": 0.3, "layered_share": 1.0},
         # Paths dropped at random, norms with statistics, remembered features: all must come back.
         "loss": {"kind": "reweighted", "features": {"kind": "random"}},
         "optimizer": {"warmup": 0},

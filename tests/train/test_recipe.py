@@ -72,12 +72,13 @@ def test_defaults_fill_what_is_left_out(tmp_path):
             r"loss\.features\.knd: unknown key; did you mean 'kind'",
         ),
         (
-            GOOD + "data: {phases: [{start: 3, patch: 32, view: 3}]}\n",
-            r"data\.phases\.0\.view: unknown key; did you mean 'views'",
+            GOOD + "data: {phases: [{start: 3, patch: 32, batch_picture: 3}]}\n",
+            r"data\.phases\.0\.batch_picture: unknown key; did you mean 'batch_pictures'",
         ),
         (
             GOOD
-            + "data: {phases: [{start: 3, patch: 32, views: 3}, {start: 2, patch: 16, views: 2}]}\n",
+            + "data: {phases: [{start: 3, patch: 32, batch_pictures: 3}, "
+            + "{start: 2, patch: 16, batch_pictures: 2}]}\n",
             r"data: phases start at \[3, 2\]; give rising steps",
         ),
         (GOOD + "loss: {kind: depth, truth: teacher}\n", r"loss: truth: teacher and"),
@@ -92,6 +93,25 @@ def test_defaults_fill_what_is_left_out(tmp_path):
 def test_errors_name_the_dotted_path(tmp_path, text, said):
     with pytest.raises(ConfigError, match=said):
         recipe(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("data: {views: 8}\n", r"data\.views: is called 'batch_pictures' now; rename it"),
+        (
+            "data: {phases: [{start: 3, patch: 32, views: 3}]}\n",
+            r"data\.phases\.0\.views: is called 'batch_pictures' now",
+        ),
+        (
+            "loss: {kind: distillation, teacher: a, real: b, real_views: 2}\n",
+            r"loss\.real_views: is called 'real_batch_pictures' now",
+        ),
+    ],
+)
+def test_keys_of_earlier_versions_are_told_their_new_name(tmp_path, text, said):
+    with pytest.raises(ConfigError, match=said):
+        recipe(tmp_path, GOOD + text)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -61,7 +61,7 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(pictures, tmp_path):
     ("model", "loss"),
     [
         ("dcmpnet-tiny", {"kind": "depth", "updates": "alternating", "contrastive": 0}),
-        ("apanet-tiny", {"kind": "distillation", "real_layout": "real", "real_views": 2}),
+        ("apanet-tiny", {"kind": "distillation", "real_layout": "real", "real_batch_pictures": 2}),
     ],
 )
 def test_all_that_a_method_keeps_is_resumed(pictures, tmp_path, model, loss):
@@ -70,8 +70,8 @@ def test_all_that_a_method_keeps_is_resumed(pictures, tmp_path, model, loss):
         teacher = tmp_path / "teacher.safetensors"
         save_weights(teacher, create_model(model), model=model, switches={}, task="haze")
         loss = loss | {"teacher": str(teacher), "real": "mono", "features": {"kind": "random"}}
-    phases = [{"start": 1, "patch": 48, "views": 2}]
-    plan = recipe(model, "haze", 3, loss=loss, data={"views": 2, "phases": phases})
+    phases = [{"start": 1, "patch": 48, "batch_pictures": 2}]
+    plan = recipe(model, "haze", 3, loss=loss, data={"batch_pictures": 2, "phases": phases})
     straight = run(plan, pictures, tmp_path / "a")
     run(plan, pictures, tmp_path / "b", max_steps=1)
     assert equal(straight, run(plan, pictures, tmp_path / "b"))
@@ -80,7 +80,7 @@ def test_all_that_a_method_keeps_is_resumed(pictures, tmp_path, model, loss):
 
 def test_accumulated_batches_are_one_large_batch(pictures, tmp_path):
     """Gradients of four batches of which each counts a quarter."""
-    plan = recipe(steps=1, data={"views": 2}, optimizer={"accumulate": 4, "clip": None})
+    plan = recipe(steps=1, data={"batch_pictures": 2}, optimizer={"accumulate": 4, "clip": None})
     out = run(plan, pictures, tmp_path / "a").with_name("weights.not_averaged.safetensors")
     from deweather.train.batches import Stream
     from deweather.train.sources import training_sources
@@ -296,13 +296,19 @@ def test_a_run_of_another_recipe_is_not_resumed(pictures, tmp_path):
     ("plan", "said"),
     [
         ({"data": {"patch": 33}}, r"data\.patch = 33.*multiples of 8"),
-        ({"data": {"phases": [{"start": 2, "patch": 36, "views": 2}]}}, r"phases\.0\.patch = 36"),
+        (
+            {"data": {"phases": [{"start": 2, "patch": 36, "batch_pictures": 2}]}},
+            r"phases\.0\.patch = 36",
+        ),
         ({"compile": "inducter"}, "compile = inducter; expected null or one of .*inductor"),
         ({"precision": "bf16-mixed"}, "sound in float32 alone"),
         ({"loss": {"kind": "stages"}}, "stereoirr-tiny has no stages"),
         ({"loss": {"kind": "reweighted"}}, "no pooled features"),
         ({"loss": {"kind": "depth", "truth": "measured"}}, "stereo_share to 1"),
-        ({"data": {"views": 1000000, "stereo_share": 1, "layered_share": 0}}, "no stereo pairs"),
+        (
+            {"data": {"batch_pictures": 1000000, "stereo_share": 1, "layered_share": 0}},
+            "no stereo pairs",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_said_before_it_starts(pictures, tmp_path, plan, said):
@@ -317,10 +323,20 @@ def test_batches_that_devices_cannot_share_are_said_before_it_starts(pictures, t
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_of_an_earlier_version_is_not_resumed(pictures, tmp_path):
+    out = tmp_path / "run"
+    run(recipe(steps=1), pictures, out)
+    note = out / "recipe.yaml"
+    note.write_text(note.read_text().replace("batch_pictures:", "views:"))
+    said = r"recipe\.yaml: data\.views: is called 'batch_pictures' now"
+    with pytest.raises(ConfigError, match=said):
+        run(recipe(steps=2), pictures, out)
+
+
 def test_missing_pictures_are_said(tmp_path):
     with pytest.raises(ConfigError, match="--data DIR"):
         run(recipe(), None, tmp_path / "run")
-    with pytest.raises(ConfigError, match="no pictures under"):
+    with pytest.raises(ConfigError, match="no samples of layout 'clear-scenes'"):
         run(recipe(), tmp_path, tmp_path / "run")
     save_picture(tmp_path / "mono/1.png", 0)
     (tmp_path / "file").write_text("")

@@ -33,7 +33,10 @@ def streams(plan, folder):
 
 
 def test_phases_change_crops_at_their_steps(pictures):
-    phases = [{"start": 2, "patch": 16, "views": 8}, {"start": 3, "patch": 24, "views": 2}]
+    phases = [
+        {"start": 2, "patch": 16, "batch_pictures": 8},
+        {"start": 3, "patch": 24, "batch_pictures": 2},
+    ]
     plan = recipe(steps=4, optimizer={"accumulate": 2}, data={"stereo_share": 0, "phases": phases})
     stream = streams(plan, pictures)
     shapes = [tuple(stream[k].source.frames.shape) for k in range(8)]
@@ -62,7 +65,7 @@ def a_set(folder, layout, **more):
 
 
 def test_a_set_of_pairs_is_trained_on_as_it_is(shelf, tmp_path):
-    plan = recipe(data={"sets": [a_set("pairs", "paired")], "views": 2}, kind="haze")
+    plan = recipe(data={"sets": [a_set("pairs", "paired")], "batch_pictures": 2}, kind="haze")
     batch = streams(plan, shelf)[0]
     assert isinstance(batch.source, PairBatch)
     assert batch.source.degraded.shape == (2, 1, 3, 32, 32)
@@ -79,7 +82,7 @@ def test_pairs_change_their_colours_and_scales_as_the_set_says(tmp_path):
 
     def first(**more):
         sets = [a_set("stereo", "paired-stereo", mirror=False, **more)]
-        return streams(recipe(data={"sets": sets, "views": 2}), tmp_path)[0].source
+        return streams(recipe(data={"sets": sets, "batch_pictures": 2}), tmp_path)[0].source
 
     plain = first().degraded
     assert torch.equal(plain[:, 0], plain[:, 1])
@@ -96,28 +99,38 @@ def test_pairs_change_their_colours_and_scales_as_the_set_says(tmp_path):
 
 def test_sets_are_mixed_by_their_weights(shelf):
     both = [a_set("pairs", "paired", weight=3), a_set("clear", "clear")]
-    plan = recipe(steps=60, data={"sets": both, "views": 2, "stereo_share": 0})
+    plan = recipe(steps=60, data={"sets": both, "batch_pictures": 2, "stereo_share": 0})
     stream = streams(plan, shelf)
     scenes = [isinstance(stream[k].source, Scene) for k in range(60)]
     assert 5 < sum(scenes) < 25
 
 
 def test_real_pictures_come_beside_the_pairs(shelf, pictures):
-    loss = {"kind": "distillation", "teacher": "t", "real": str(shelf / "real"), "real_views": 4}
+    loss = {
+        "kind": "distillation",
+        "teacher": "t",
+        "real": str(shelf / "real"),
+        "real_batch_pictures": 4,
+    }
     plan = recipe("apanet-tiny", loss=loss)
     batch = streams(plan, pictures)[1]
     assert batch.real.shape == (2, 2, 3, 32, 32)
     single = recipe("apanet-tiny", loss=loss | {"real": "clear", "real_layout": "real"})
     assert isinstance(real_sources(single, shelf), PairedBatches)
     assert real_sources(single, shelf)[0].degraded.shape == (4, 1, 3, 32, 32)
-    few = recipe("apanet-tiny", loss=loss | {"real_views": 1})
-    with pytest.raises(ConfigError, match="real_views = 1; give 2"):
+    few = recipe("apanet-tiny", loss=loss | {"real_batch_pictures": 1})
+    with pytest.raises(ConfigError, match="real_batch_pictures = 1; give 2"):
         real_sources(few, None)
 
 
 def test_phases_change_real_pictures_as_the_others(shelf, pictures):
-    loss = {"kind": "distillation", "teacher": "t", "real": str(shelf / "real"), "real_views": 8}
-    phases = [{"start": 1, "patch": 48, "views": 2}]
+    loss = {
+        "kind": "distillation",
+        "teacher": "t",
+        "real": str(shelf / "real"),
+        "real_batch_pictures": 8,
+    }
+    phases = [{"start": 1, "patch": 48, "batch_pictures": 2}]
     plan = recipe("apanet-tiny", loss=loss, data={"phases": phases}, optimizer={"accumulate": 2})
     stream = streams(plan, pictures)
     shapes = [tuple(stream[number].real.shape) for number in (1, 2)]
@@ -125,7 +138,7 @@ def test_phases_change_real_pictures_as_the_others(shelf, pictures):
 
 
 def test_real_pictures_are_mirrored_unless_told_otherwise(shelf):
-    loss = {"kind": "distillation", "teacher": "t", "real": "real", "real_views": 4}
+    loss = {"kind": "distillation", "teacher": "t", "real": "real", "real_batch_pictures": 4}
     made = [
         real_sources(recipe("apanet-tiny", loss=loss | more), shelf)
         for more in ({}, {"real_mirror": False})
@@ -140,12 +153,16 @@ def test_real_pictures_are_mirrored_unless_told_otherwise(shelf):
 @pytest.mark.parametrize(
     ("data", "count", "fits"),
     [
-        ({"views": 4}, 2, True),
-        ({"views": 6}, 2, False),
-        ({"views": 6, "stereo_share": 0}, 2, True),
-        ({"views": 4, "phases": [{"start": 2, "patch": 32, "views": 2}]}, 2, False),
-        ({"views": 3, "sets": [{"folder": "pairs", "layout": "paired"}]}, 3, True),
-        ({"views": 4, "sets": [{"folder": "pairs", "layout": "paired"}]}, 3, False),
+        ({"batch_pictures": 4}, 2, True),
+        ({"batch_pictures": 6}, 2, False),
+        ({"batch_pictures": 6, "stereo_share": 0}, 2, True),
+        (
+            {"batch_pictures": 4, "phases": [{"start": 2, "patch": 32, "batch_pictures": 2}]},
+            2,
+            False,
+        ),
+        ({"batch_pictures": 3, "sets": [{"folder": "pairs", "layout": "paired"}]}, 3, True),
+        ({"batch_pictures": 4, "sets": [{"folder": "pairs", "layout": "paired"}]}, 3, False),
     ],
 )
 def test_batches_of_all_phases_must_be_shared(shelf, pictures, data, count, fits):
@@ -153,14 +170,21 @@ def test_batches_of_all_phases_must_be_shared(shelf, pictures, data, count, fits
     if fits:
         check_parts(sources, None, count)
         return
-    with pytest.raises(ConfigError, match=rf"on {count} devices; set data\.views"):
+    with pytest.raises(ConfigError, match=rf"on {count} devices; set data\.batch_pictures"):
         check_parts(sources, None, count)
 
 
 def test_real_pictures_must_be_shared_too(shelf, pictures):
-    loss = {"kind": "distillation", "teacher": "t", "real": str(shelf / "real"), "real_views": 6}
+    loss = {
+        "kind": "distillation",
+        "teacher": "t",
+        "real": str(shelf / "real"),
+        "real_batch_pictures": 6,
+    }
     plan = recipe("apanet-tiny", loss=loss)
-    with pytest.raises(ConfigError, match=r"3 samples in a batch on 2 devices.*loss\.real_views"):
+    with pytest.raises(
+        ConfigError, match=r"3 samples in a batch on 2 devices.*loss\.real_batch_pictures"
+    ):
         check_parts(training_sources(plan, pictures), real_sources(plan, None), 2)
 
 
@@ -171,7 +195,7 @@ def test_weights_are_not_chosen_by_a_test_split(tmp_path):
 
     def dev(folder, split=None):
         section = {"folder": str(folder), "layout": "paired", "split": split}
-        plan = recipe(dev=section, data={"views": 2})
+        plan = recipe(dev=section, data={"batch_pictures": 2})
         return dev_sources(plan, plan.dev)
 
     assert [s.split for s in dev(tmp_path, "val").pictures.samples] == ["val"]

@@ -64,7 +64,7 @@ def values(task, batch, step=0):
 @pytest.mark.parametrize("kind", PLANS)
 def test_one_batch_is_learnt_by_heart(kind, teacher, pictures):
     small = {"reweighted": 48, "depth": 32, "stages": 24}.get(kind, 16)
-    task = make(kind, teacher, data={"patch": small, "views": 2})
+    task = make(kind, teacher, data={"patch": small, "batch_pictures": 2})
     batch = a_batch(task, pictures)
     optimizer = torch.optim.Adam([p for p in task.parameters() if p.requires_grad], lr=3e-3)
     example = task.example(batch)

@@ -77,8 +77,8 @@ def share(samples: int, index: int, count: int) -> slice:
     """
     if samples % count:
         raise ConfigError(
-            f"{samples} samples in a batch on {count} devices; set data.views (half of it are "
-            f"pairs) and loss.real_views so that {count} divides them."
+            f"{samples} samples in a batch on {count} devices; set data.batch_pictures (half of it are "
+            f"pairs) and loss.real_batch_pictures so that {count} divides them."
         )
     size = samples // count
     return slice(index * size, (index + 1) * size)
@@ -109,7 +109,9 @@ class Stream(Dataset[Batch]):
         self.seed = recipe.seed
         self.length = recipe.steps * recipe.optimizer.accumulate
         data = recipe.data
-        self.seeds_each = max([data.views, *(phase.views for phase in data.phases)])
+        self.seeds_each = max(
+            [data.batch_pictures, *(phase.batch_pictures for phase in data.phases)]
+        )
 
     def __len__(self) -> int:
         return self.length

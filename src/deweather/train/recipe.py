@@ -189,6 +189,8 @@ def _say(problem: Any) -> str:
         whole = problem["type"] in ("missing", "value_error")  # the message says what is wrong
         given = "" if whole else f" (given: {problem['input']!r})"
         return f"{path}: {problem['msg'].removeprefix('Value error, ')}{given}"
+    if keys[-1] in section.renamed:
+        return f"{path}: is called {section.renamed[keys[-1]]!r} now; rename it"
     valid = list(section.model_fields)
     near = difflib.get_close_matches(keys[-1], valid, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; valid keys: {', '.join(valid)}"

@@ -23,7 +23,7 @@ from deweather.train.batches import Stream
 from deweather.train.checkpoints import Checkpoints, full_disk_said
 from deweather.train.keeping import Keeper
 from deweather.train.loop import Loop
-from deweather.train.recipe import Recipe
+from deweather.train.recipe import Recipe, read_recipe
 from deweather.train.score import Panel
 from deweather.train.sharding import ShardedStrategy
 from deweather.train.sources import (
@@ -200,13 +200,16 @@ def make_panel(recipe: Recipe, sources: Sources) -> Panel:
 
 
 def check_folder(out: Path, recipe: Recipe, resume: bool) -> None:
-    """Raise ConfigError if `out` is a file, or a run of another recipe is to be resumed in it."""
+    """Raise ConfigError if `out` is a file, or a run of another recipe is to be resumed in it.
+
+    A run of an earlier version, whose recipe has keys of other names, goes on with that version.
+    """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file; name a folder for the run.")
     note = out / "recipe.yaml"
     if not resume or not note.exists():
         return
-    before = Recipe(**yaml.safe_load(note.read_text(encoding="utf-8")))
+    before = read_recipe(note)
     was, now = (flat(r.model_dump(mode="json")) for r in (before, recipe))
     differing = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
     fixed = [k for k in differing if not any(f"{k}.".startswith(f"{m}.") for m in _MAY_CHANGE)]

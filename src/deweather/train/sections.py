@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,9 @@ class Section(BaseModel):
     """Refuses unknown keys, numbers that are not finite, and changes after the fact."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    renamed: ClassVar[dict[str, str]] = {}
+    """Keys of earlier versions and what they are called now, for messages."""
 
 
 class ModelSection(Section):
@@ -32,7 +35,9 @@ class PhaseSection(Section):
 
     start: int = Field(ge=1, description="first step of this phase")
     patch: int = Field(ge=16, description="side of the crops, pixels")
-    views: int = Field(ge=2, description="pictures in a batch")
+    batch_pictures: int = Field(ge=2, description="pictures in a batch")
+
+    renamed: ClassVar[dict[str, str]] = {"views": "batch_pictures"}
 
 
 class PhotometricSection(Section):
@@ -68,7 +73,7 @@ class DataSection(Section):
         (), description="data sets to mix; empty: the folder's mono/, stereo/ and stereo_gt/"
     )
     patch: int = Field(128, ge=16, description="side of the crops, pixels")
-    views: int = Field(16, ge=2, description="pictures in a batch, over all devices")
+    batch_pictures: int = Field(16, ge=2, description="pictures in a batch, over all devices")
     stereo_share: float = Field(0.5, ge=0, le=1, description="share of stereo batches")
     layered_share: float = Field(
         0.5, ge=0, le=1, description="share of stereo cut from photographs"
@@ -79,6 +84,8 @@ class DataSection(Section):
     phases: tuple[PhaseSection, ...] = Field(
         (), description="later parts of the run with other crops, by their first step"
     )
+
+    renamed: ClassVar[dict[str, str]] = {"views": "batch_pictures"}
 
     @model_validator(mode="after")
     def _in_order(self) -> DataSection:
@@ -192,10 +199,11 @@ class DistillationSection(Section):
         description="real pictures, which have no truth; below data.folder or --data"
     )
     real_layout: str = Field("real-stereo", description="or real, for single pictures")
-    real_views: int = Field(
+    real_batch_pictures: int = Field(
         2,
         ge=1,
-        description="real pictures in a batch, over all devices; data.phases change it as data.views",
+        description="real pictures in a batch, over all devices; data.phases change it as they "
+        "change data.batch_pictures",
     )
     real_mirror: bool = Field(True, description="mirror half of them")
     total_variation: float = Field(5e-5, ge=0)
@@ -206,6 +214,8 @@ class DistillationSection(Section):
     )
     contrastive: float = Field(2e-3, ge=0)
     features: FeatureSection = FeatureSection()
+
+    renamed: ClassVar[dict[str, str]] = {"real_views": "real_batch_pictures"}
 
 
 class ReweightedSection(Section):

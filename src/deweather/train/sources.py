@@ -40,7 +40,7 @@ class PhasedScenes(Dataset[Scene]):
                 SceneBatches(
                     library,
                     patch=patch,
-                    batch_pictures=views,
+                    batch_pictures=count,
                     stereo_share=data.stereo_share,
                     layered_share=data.layered_share,
                     scales=data.scales,
@@ -48,7 +48,7 @@ class PhasedScenes(Dataset[Scene]):
                     seed=recipe.seed,
                 ),
             )
-            for start, patch, views in crops(recipe)
+            for start, patch, count in crops(recipe)
         ]
 
     def __len__(self) -> int:
@@ -62,7 +62,10 @@ class PhasedScenes(Dataset[Scene]):
 def crops(recipe: Recipe) -> list[tuple[int, int, int]]:
     """First step, side of the crops in pixels and pictures in a batch of every phase."""
     data = recipe.data
-    return [(0, data.patch, data.views), *((p.start, p.patch, p.views) for p in data.phases)]
+    return [
+        (0, data.patch, data.batch_pictures),
+        *((p.start, p.patch, p.batch_pictures) for p in data.phases),
+    ]
 
 
 def curriculum(recipe: Recipe, views: int, pictures: int | None = None) -> Curriculum:
@@ -71,10 +74,10 @@ def curriculum(recipe: Recipe, views: int, pictures: int | None = None) -> Curri
     Args:
         recipe: names the phases.
         views: of a sample.
-        pictures: in a batch at first, which later phases change as they change data.views; None:
-            data.views.
+        pictures: in a batch at first, which later phases change as they change
+            data.batch_pictures; None: data.batch_pictures.
     """
-    phases, whole = crops(recipe), recipe.data.views
+    phases, whole = crops(recipe), recipe.data.batch_pictures
     first = whole if pictures is None else pictures
     ends = [start * recipe.optimizer.accumulate for start, _, _ in phases[1:]]
     return Curriculum(
@@ -179,11 +182,13 @@ def real_sources(recipe: Recipe, folder: str | Path | None) -> PairedBatches | N
     place = loss.real if root is None else root / loss.real
     pictures = PictureSet.find(place, loss.real_layout)
     views = pictures.samples[0].views
-    if loss.real_views < views:
-        raise ConfigError(f"loss.real_views = {loss.real_views}; give {views} or more.")
+    if loss.real_batch_pictures < views:
+        raise ConfigError(
+            f"loss.real_batch_pictures = {loss.real_batch_pictures}; give {views} or more."
+        )
     return PairedBatches(
         pictures,
-        curriculum=curriculum(recipe, views, loss.real_views),
+        curriculum=curriculum(recipe, views, loss.real_batch_pictures),
         mirror=loss.real_mirror,
         length=recipe.steps * recipe.optimizer.accumulate,
         seed=recipe.seed,

@@ -42,7 +42,7 @@ class ReweightedTask(Task):
         self.section = section
         if section.contrastive:
             self.freeze("contrastive", GaussianContrastive(make_features(section.features)))
-        slots = max([recipe.data.views, *(p.views for p in recipe.data.phases)])
+        slots = max([recipe.data.batch_pictures, *(p.batch_pictures for p in recipe.data.phases)])
         channels = self.network.config.widths[-1]
         self.register_buffer("features", torch.zeros(slots, channels))
         self.register_buffer("weights", torch.ones(slots))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError
 
 from deweather.errors import ConfigError
 from deweather.train.sections import (
@@ -139,21 +139,21 @@ def _check(values: dict[str, Any], texts: dict[str, str]) -> Recipe:
         return Recipe(**values)
 
 
-def _sections(kind: Any) -> dict[str, type[BaseModel]]:
+def _sections(kind: Any) -> dict[str, type[Section]]:
     """The sections that an annotation allows, by their tag, or by their name if they have none."""
     tag = next((m.tag for m in get_args(kind)[1:] if isinstance(m, Tag)), None)
     if tag is not None:
         return {tag: get_args(kind)[0]}
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if isinstance(kind, type) and issubclass(kind, Section):
         return {kind.__name__: kind}
     return {name: s for part in get_args(kind) for name, s in _sections(part).items()}
 
 
-def _walk(loc: Sequence[Any]) -> tuple[list[str], type[BaseModel]]:
+def _walk(loc: Sequence[Any]) -> tuple[list[str], type[Section]]:
     """The keys of a problem's place, without the tags of losses, and the section that it is in."""
     keys: list[str] = []
-    section: type[BaseModel] = Recipe
-    inner: dict[str, type[BaseModel]] = {}
+    section: type[Section] = Recipe
+    inner: dict[str, type[Section]] = {}
     for part in loc:
         if part in inner:
             section = inner[part]

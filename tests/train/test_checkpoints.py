@@ -7,7 +7,7 @@ import torch
 
 from deweather.errors import ConfigError, TrainingError
 from deweather.train import checkpoints
-from deweather.train.checkpoints import Checkpoints, full_disk_said
+from deweather.train.checkpoints import Checkpoints, explaining_full_disk
 
 
 def state(step):
@@ -110,5 +110,5 @@ def test_a_full_disk_is_named_and_harms_nothing(kept, monkeypatch):
 
 
 def test_other_errors_of_the_system_stay_what_they_are(tmp_path):
-    with pytest.raises(PermissionError), full_disk_said(tmp_path / "x"):
+    with pytest.raises(PermissionError), explaining_full_disk(tmp_path / "x"):
         raise PermissionError(errno.EACCES, "no")

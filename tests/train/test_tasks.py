@@ -89,8 +89,8 @@ def test_a_task_comes_back_from_what_is_kept_of_it(kind, teacher, pictures):
     task, other = make(kind, teacher), make(kind, teacher, seed=1)
     batch = a_batch(task, pictures)
     task(batch, 0)  # statistics and memories move
-    other.restore(task.kept())
-    assert not [name for name in task.kept() if name.startswith("frozen")]
+    other.load_trained_state_dict(task.trained_state_dict())
+    assert not [name for name in task.trained_state_dict() if name.startswith("frozen")]
     torch.manual_seed(0)
     expected = values(task.eval(), batch)
     torch.manual_seed(0)

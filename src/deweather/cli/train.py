@@ -111,7 +111,7 @@ def train(
     machine = Machine(_ACCELERATORS[device], devices, nodes, workers, sharded)
     folder = Path("runs") / plan.name if out is None else out
     if dry:
-        from deweather.train.plan import dry_run
+        from deweather.train.dry_run import dry_run
 
         for line in dry_run(plan, data, folder, machine, resume=resume):
             say(line)

@@ -58,7 +58,7 @@ class Checkpoints:
         """
         memory = io.BytesIO()  # torch says a full disk in words of its own, a file does not
         torch.save({"format": FORMAT, **state}, memory)
-        with full_disk_said(self.last), replacing(self._next) as file:
+        with explaining_full_disk(self.last), replacing(self._next) as file:
             file.write(memory.getbuffer())
         if self.last.exists() and self.last not in self._damaged:
             os.replace(self.last, self.previous)
@@ -99,7 +99,7 @@ def read_whole(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def full_disk_said(path: Path) -> Iterator[None]:
+def explaining_full_disk(path: Path) -> Iterator[None]:
     """Turn the system's word for a full disk into one that says what to do.
 
     Raises:

@@ -52,7 +52,7 @@ class Guard:
         """Whether so many steps in a row were left out that the run must stop."""
         return self.in_row >= self.section.patience
 
-    def kept(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """The counts, for a checkpoint."""
         return {
             "left_out": self.left_out,
@@ -61,7 +61,7 @@ class Guard:
             "usual": self._usual,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `kept` gave."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
         self.left_out, self.in_row = state["left_out"], state["in_row"]
         self._seen, self._usual = state["seen"], state["usual"]

@@ -55,8 +55,8 @@ def rate_at(section: OptimizerSection, step: int, steps: int) -> float:
 
 
 @dataclass
-class Outcome:
-    """What a step reports: scalars by name, why it was left out if it was, seconds spent waiting."""
+class StepResult:
+    """A training step: scalars by name, why it was left out if it was, seconds waited for data."""
 
     values: dict[str, float]
     refused: str | None
@@ -110,7 +110,7 @@ class Loop:
         start = self.step * self.recipe.optimizer.accumulate
         return iter(batches_from(self.stream, start, self.workers))
 
-    def advance(self, batches: Iterator[Batch]) -> Outcome:
+    def advance(self, batches: Iterator[Batch]) -> StepResult:
         """Take one step, or leave it out if it would spoil the weights."""
         section = self.recipe.optimizer
         for group in self.optimizer.param_groups:
@@ -136,7 +136,7 @@ class Loop:
         if refused is None:
             self.averaged.update_parameters(self.task.network)
         self.step += 1
-        return Outcome(values, refused, waited)
+        return StepResult(values, refused, waited)
 
     def _gradients(self, batches: Iterator[Batch]) -> tuple[dict[str, float], float]:
         """Add up the gradients of a step's batches; mean losses, and seconds waited for data."""
@@ -157,22 +157,22 @@ class Loop:
         assert isinstance(means, Tensor)
         return dict(zip(total, means.tolist(), strict=True)), waited
 
-    def kept(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, for a checkpoint; all devices must ask for it."""
         return {
             "step": self.step,
-            "task": gathered(dict(self.task.kept())),
+            "task": gathered(dict(self.task.trained_state_dict())),
             "average": gathered(dict(self.averaged.state_dict())),
             "optimizer": gathered(self.optimizer.state_dict()),
             "scaler": self.fabric.strategy.precision.state_dict(),
-            "guard": self.guard.kept(),
+            "guard": self.guard.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `kept` gave."""
-        self.task.restore(as_in(self.task, state["task"]))
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        self.task.load_trained_state_dict(as_in(self.task, state["task"]))
         self.averaged.load_state_dict(as_in(self.averaged, state["average"]))
         self.optimizer.load_state_dict(as_in_optimizer(self.optimizer, state["optimizer"]))
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
-        self.guard.restore(state["guard"])
+        self.guard.load_state_dict(state["guard"])
         self.step = state["step"]

@@ -20,8 +20,7 @@ from lightning.fabric.strategies.strategy import Strategy
 from deweather.atomic import replacing
 from deweather.errors import ConfigError
 from deweather.train.batches import Stream
-from deweather.train.checkpoints import Checkpoints, full_disk_said
-from deweather.train.keeping import Keeper
+from deweather.train.checkpoints import Checkpoints, explaining_full_disk
 from deweather.train.loop import Loop
 from deweather.train.recipe import Recipe, read_recipe
 from deweather.train.score import Panel
@@ -34,6 +33,7 @@ from deweather.train.sources import (
     training_sources,
 )
 from deweather.train.tasks import Task, make_task
+from deweather.train.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -163,12 +163,12 @@ def train(
     index, count = fabric.global_rank, fabric.world_size
     stream = Stream(recipe, sources, real, index=index, count=count)
     loop = Loop(fabric, task, stream, machine.workers_for(fabric))
-    keeper = Keeper(loop, checkpoints, panel)
+    trainer = Trainer(loop, checkpoints, panel)
     if state is not None:
-        keeper.restore(state)
+        trainer.load_state_dict(state)
         logger.info("resuming from step %d of %s", loop.step, out)
-    keeper.fit(min(recipe.steps, max_steps or recipe.steps), deadline, progress)
-    return keeper.weights
+    trainer.fit(min(recipe.steps, max_steps or recipe.steps), deadline, progress)
+    return trainer.weights
 
 
 def make_ready(recipe: Recipe, resume: bool) -> Task:
@@ -226,7 +226,7 @@ def claim_folder(out: Path, recipe: Recipe) -> None:
     note = out / "recipe.yaml"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with full_disk_said(note), replacing(note) as file:
+        with explaining_full_disk(note), replacing(note) as file:
             file.write(text.encode())
     except OSError as error:
         raise ConfigError(

@@ -106,12 +106,12 @@ class Task(nn.Module):
             )
         return framed(example, seeds, weather.framed_share) if weather.framed_share else example
 
-    def kept(self) -> dict[str, Tensor]:
+    def trained_state_dict(self) -> dict[str, Tensor]:
         """What a checkpoint keeps: parameters and buffers that are not frozen."""
         return {k: v for k, v in self.state_dict().items() if not k.startswith("frozen.")}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what `kept` gave.
+    def load_trained_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `trained_state_dict` gave.
 
         Raises:
             RuntimeError: names or shapes are of another task.

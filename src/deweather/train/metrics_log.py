@@ -1,4 +1,4 @@
-"""What a run leaves to read: `metrics.jsonl`, TensorBoard's events, `versions.json`."""
+"""Values of training steps -> `metrics.jsonl` and TensorBoard's events; `versions.json` of a run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from deweather.atomic import replacing
-from deweather.train.checkpoints import full_disk_said
+from deweather.train.checkpoints import explaining_full_disk
 
 
-class Record:
+class MetricsLog:
     """Means of what steps report, a line of `metrics.jsonl` and points of TensorBoard every so often.
 
     After a resumption, lines of steps that are to be taken again are gone. Only `seconds` and the
@@ -68,7 +68,7 @@ class Record:
 
     def write(self, line: dict[str, Any]) -> None:
         """Write a line with its `step` to both files."""
-        with full_disk_said(self._path):
+        with explaining_full_disk(self._path):
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             for name, value in line.items():
@@ -83,12 +83,12 @@ class Record:
         """Write out what TensorBoard holds back."""
         self.board.close()
 
-    def kept(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """The means begun, for a checkpoint."""
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `kept` gave."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
         self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
 
 

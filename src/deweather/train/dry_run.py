@@ -56,7 +56,7 @@ def dry_run(
     batches = (stream[number] for number in count())  # also where a run is of one step
     loop.advance(batches)  # the first step allocates and tunes
     begun = time.perf_counter()
-    outcome = loop.advance(batches)
+    result = loop.advance(batches)
     seconds = time.perf_counter() - begun
     assert loop.last is not None  # steps were taken
     section, trained = (
@@ -65,15 +65,15 @@ def dry_run(
     )
     shape = "x".join(map(str, frames_of(loop.last.source).shape))
     phases = ", ".join(f"from step {s} {v} pictures of {p} pixels" for s, p, v in crops(recipe))
-    left_out = "" if outcome.refused is None else f"; it is left out: {outcome.refused}"
+    left_out = "" if result.refused is None else f"; it is left out: {result.refused}"
     where = f"go on from step {state} in" if resume else "start in"
     return [
         f"{recipe.name}: {recipe.model.name}, {trained / 1e6:.2f} M parameters trained, "
         f"loss {recipe.loss.kind}, {recipe.precision}",
         f"data: {describe(sources)}",
         f"batches: {phases}; {section.accumulate} a step; this one {shape}",
-        f"a step: {seconds:.2f} s on {fabric.device.type}, {outcome.waited:.2f} s of it for data; "
-        f"loss {outcome.values['loss']:.4f}{left_out}",
+        f"a step: {seconds:.2f} s on {fabric.device.type}, {result.waited:.2f} s of it for data; "
+        f"loss {result.values['loss']:.4f}{left_out}",
         f"memory: {peak_memory(fabric.device)}",
         f"run: {recipe.steps} steps, about {spoken((recipe.steps - state) * seconds)} from here; "
         f"would {where} {out}",

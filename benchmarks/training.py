@@ -26,13 +26,13 @@ from deweather.image.frames import to_frames
 from deweather.metrics import REPORT
 from deweather.models import Network
 from deweather.train.batches import Stream
+from deweather.train.datasets import dev_set, real_set, training_set
 from deweather.train.loop import Loop
+from deweather.train.objectives import make_objective
 from deweather.train.recipe import Recipe, read_recipe
 from deweather.train.run import Machine, train
 from deweather.train.score import Panel
 from deweather.train.sections import DevSection
-from deweather.train.sources import dev_sources, real_sources, training_sources
-from deweather.train.tasks import make_task
 from deweather.weights.files import load
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -72,8 +72,8 @@ ABLATIONS = {
 def seconds_per_step(recipe: Recipe, data: Path) -> float:
     """Processor time of a step here, the mean of a few after the first."""
     fabric = CPU.fabric(recipe)
-    sources, real = training_sources(recipe, data), real_sources(recipe, data)
-    loop = Loop(fabric, make_task(recipe), Stream(recipe, sources, real), 0)
+    sources, real = training_set(recipe, data), real_set(recipe, data)
+    loop = Loop(fabric, make_objective(recipe), Stream(recipe, sources, real), 0)
     batches = loop.batches()
     loop.advance(batches)
     begun, count = time.process_time(), 6  # single pictures and pairs come by turns
@@ -109,10 +109,10 @@ def dev_scores(recipe: Recipe, network: Network, dev: Path) -> dict[str, float]:
     section = DevSection(folder=dev)
     plain = recipe.data.model_copy(update={"phases": (), "scales": (0.5, 1.0)})
     recipe = recipe.model_copy(update={"data": plain})
-    stream = Stream(recipe, dev_sources(recipe, section))
+    stream = Stream(recipe, dev_set(recipe, section))
     panel = Panel([stream[i] for i in range(DEV_BATCHES)])
-    task = make_task(recipe)
-    return panel.score(task, network.eval(), torch.device("cpu"))
+    objective = make_objective(recipe)
+    return panel.score(objective, network.eval(), torch.device("cpu"))
 
 
 def methods(args: argparse.Namespace) -> None:

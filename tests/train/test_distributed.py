@@ -88,8 +88,8 @@ def test_the_parts_of_a_batch_are_the_batch():
     parts = [whole.part(i, 2) for i in range(2)]
     assert parts[0].seeds + parts[1].seeds == whole.seeds
     for name in ("frames", "disparity", "focal_length", "baseline"):
-        joined = torch.cat([getattr(part.source, name) for part in parts])
-        assert torch.equal(joined, getattr(whole.source, name))
+        joined = torch.cat([getattr(part.samples, name) for part in parts])
+        assert torch.equal(joined, getattr(whole.samples, name))
     assert torch.equal(torch.cat([part.real for part in parts]), whole.real)
 
 

@@ -20,7 +20,7 @@ from deweather import atomic
 from deweather.train import checkpoints
 from deweather.train.recipe import Recipe
 from deweather.train.run import Machine, train
-from deweather.train.tasks.reweighted import ReweightedTask
+from deweather.train.objectives.reweighted import ReweightedObjective
 
 data, root, plan = sys.argv[1], Path(sys.argv[2]), Recipe(**json.loads(sys.argv[3]))
 
@@ -79,8 +79,8 @@ def run(name, spoil=lambda: None):
 
 
 cases = {
-    "first_step": lambda: kill_at_call(ReweightedTask, "losses", 1),
-    "step": lambda: kill_at_call(ReweightedTask, "losses", 3),
+    "first_step": lambda: kill_at_call(ReweightedObjective, "losses", 1),
+    "step": lambda: kill_at_call(ReweightedObjective, "losses", 3),
     "checkpoint": lambda: kill_in_checkpoint(2),
     # The three renames of the second checkpoint: files before it are renamed, too.
     **{f"rename_{n}": lambda n=n: kill_at_call(os, "replace", n) for n in (9, 10, 11)},

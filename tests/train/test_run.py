@@ -83,15 +83,15 @@ def test_accumulated_batches_are_one_large_batch(pictures, tmp_path):
     plan = recipe(steps=1, data={"batch_pictures": 2}, optimizer={"accumulate": 4, "clip": None})
     out = run(plan, pictures, tmp_path / "a").with_name("weights.not_averaged.safetensors")
     from deweather.train.batches import Stream
-    from deweather.train.sources import training_sources
-    from deweather.train.tasks import make_task
+    from deweather.train.datasets import training_set
+    from deweather.train.objectives import make_objective
 
-    task = make_task(plan)
-    optimizer = loop.make_optimizer(plan.optimizer, task)
-    stream = Stream(plan, training_sources(plan, pictures))
-    torch.stack([task(stream[i], 0)["loss"] for i in range(4)]).mean().backward()
+    objective = make_objective(plan)
+    optimizer = loop.make_optimizer(plan.optimizer, objective)
+    stream = Stream(plan, training_set(plan, pictures))
+    torch.stack([objective(stream[i], 0)["loss"] for i in range(4)]).mean().backward()
     optimizer.step()
-    expected = task.network.state_dict()
+    expected = objective.network.state_dict()
     for name, tensor in load_file(out).items():
         torch.testing.assert_close(tensor, expected[name], rtol=0, atol=1e-6)
 
@@ -189,15 +189,15 @@ def test_compiled_networks_take_the_same_steps(pictures, tmp_path):
 
 def poison(monkeypatch, steps):
     """Make the losses of these steps NaN."""
-    from deweather.train.tasks.supervised import CharbonnierTask
+    from deweather.train.objectives.supervised import CharbonnierObjective
 
-    losses = CharbonnierTask.losses
+    losses = CharbonnierObjective.losses
 
     def spoiled(self, example, batch, step):
         out = losses(self, example, batch, step)
         return {"loss": out["loss"] * (float("nan") if step in steps else 1.0)}
 
-    monkeypatch.setattr(CharbonnierTask, "losses", spoiled)
+    monkeypatch.setattr(CharbonnierObjective, "losses", spoiled)
 
 
 def test_a_step_that_is_not_finite_is_left_out_counted_and_said(
@@ -227,9 +227,9 @@ def test_after_too_many_bad_steps_the_run_stops_with_the_batch(pictures, tmp_pat
 
 
 def test_statistics_of_norms_do_not_keep_a_bad_batch(pictures, tmp_path, monkeypatch):
-    from deweather.train.tasks.depth import DepthTask
+    from deweather.train.objectives.depth import DepthObjective
 
-    losses = DepthTask.losses
+    losses = DepthObjective.losses
     seen = []
 
     def spoiled(self, example, batch, step):
@@ -238,7 +238,7 @@ def test_statistics_of_norms_do_not_keep_a_bad_batch(pictures, tmp_path, monkeyp
         seen.append([b.clone() for b in self.network.buffers()])
         return losses(self, example, batch, step)
 
-    monkeypatch.setattr(DepthTask, "losses", spoiled)
+    monkeypatch.setattr(DepthObjective, "losses", spoiled)
     plan = recipe("dcmpnet-tiny", "haze", 3, loss={"kind": "depth", "contrastive": 0})
     path = run(plan, pictures, tmp_path / "run")
     assert any((a != b).any() for a, b in zip(seen[0], seen[1], strict=True))

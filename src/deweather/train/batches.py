@@ -23,24 +23,24 @@ class Batch:
     Attributes:
         number: of the batch in the run.
         seeds: of the weather, one for each sample.
-        source: clean scenes, or pictures that are degraded already, beside their truth.
+        samples: clean scenes, or pictures that are degraded already, beside their truth.
         real: (B, V, 3, H, W), pictures without truth, or None.
     """
 
     number: int
     seeds: tuple[int, ...]
-    source: Scene | PairBatch
+    samples: Scene | PairBatch
     real: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the pictures are."""
-        return frames_of(self.source).device
+        return frames_of(self.samples).device
 
     def to(self, device: torch.device) -> Batch:
         """The batch on another device."""
         real = None if self.real is None else self.real.to(device)
-        return replace(self, source=self.source.to(device), real=real)
+        return replace(self, samples=self.samples.to(device), real=real)
 
     def part(self, index: int, count: int) -> Batch:
         """One of `count` equal parts of the samples.
@@ -54,19 +54,19 @@ class Batch:
         real = self.real
         if real is not None:
             real = real[share(real.shape[0], index, count)]
-        return Batch(self.number, self.seeds[own], _cut(self.source, own), real)
+        return Batch(self.number, self.seeds[own], _cut(self.samples, own), real)
 
 
-def frames_of(source: Scene | PairBatch) -> Tensor:
+def frames_of(samples: Scene | PairBatch) -> Tensor:
     """The pictures (B, V, 3, H, W) of clean scenes, or the degraded ones of pairs."""
-    return source.frames if isinstance(source, Scene) else source.degraded
+    return samples.frames if isinstance(samples, Scene) else samples.degraded
 
 
-def _cut(source: Scene | PairBatch, own: slice) -> Scene | PairBatch:
+def _cut(samples: Scene | PairBatch, own: slice) -> Scene | PairBatch:
     """These samples of scenes or pairs."""
-    values = {field.name: getattr(source, field.name) for field in fields(source)}
+    values = {field.name: getattr(samples, field.name) for field in fields(samples)}
     cut: dict[str, Any] = {k: t[own] for k, t in values.items() if isinstance(t, Tensor)}
-    return replace(source, **cut)
+    return replace(samples, **cut)
 
 
 def share(samples: int, index: int, count: int) -> slice:
@@ -89,7 +89,7 @@ class Stream(Dataset[Batch]):
 
     Args:
         recipe: its seed and length.
-        sources: scenes or pairs by the number of the batch.
+        dataset: scenes or pairs by the number of the batch.
         real: pictures without truth by the number of the batch, if the loss wants them.
         index: of this device among `count`.
         count: devices.
@@ -98,14 +98,14 @@ class Stream(Dataset[Batch]):
     def __init__(
         self,
         recipe: Recipe,
-        sources: Dataset[Scene | PairBatch],
+        dataset: Dataset[Scene | PairBatch],
         real: Dataset[PairBatch] | None = None,
         *,
         index: int = 0,
         count: int = 1,
     ) -> None:
-        """Keep the sources."""
-        self.sources, self.real, self.index, self.count = sources, real, index, count
+        """Keep the dataset."""
+        self.dataset, self.real, self.index, self.count = dataset, real, index, count
         self.seed = recipe.seed
         self.length = recipe.steps * recipe.optimizer.accumulate
         data = recipe.data
@@ -118,11 +118,11 @@ class Stream(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         """Batch `number`, this device's part; numbers past the end are batches, too."""
-        source = self.sources[number]
+        samples = self.dataset[number]
         first = (self.seed << 40) + number * self.seeds_each
-        seeds = tuple(range(first, first + frames_of(source).shape[0]))
+        seeds = tuple(range(first, first + frames_of(samples).shape[0]))
         real = None if self.real is None else self.real[number].degraded
-        return Batch(number, seeds, source, real).part(self.index, self.count)
+        return Batch(number, seeds, samples, real).part(self.index, self.count)
 
 
 class _From(Sampler[int]):

@@ -13,10 +13,10 @@ import torch
 
 from deweather.train.batches import Stream, frames_of
 from deweather.train.checkpoints import Checkpoints
+from deweather.train.datasets import check_parts, crops, describe, real_set, training_set
 from deweather.train.loop import Loop
 from deweather.train.recipe import Recipe
 from deweather.train.run import Machine, check_folder, make_panel, make_ready
-from deweather.train.sources import check_parts, crops, describe, real_sources, training_sources
 
 
 def dry_run(
@@ -46,13 +46,13 @@ def dry_run(
     resume = resume and bool(checkpoints)
     state = checkpoints.read()["loop"]["step"] if resume else 0
     check_folder(out, recipe, resume)
-    task = make_ready(recipe, resume)
-    sources, real = training_sources(recipe, data), real_sources(recipe, data)
-    check_parts(sources, real, machine.count)
-    make_panel(recipe, sources)
+    objective = make_ready(recipe, resume)
+    dataset, real = training_set(recipe, data), real_set(recipe, data)
+    check_parts(dataset, real, machine.count)
+    make_panel(recipe, dataset)
     fabric = Machine(machine.accelerator).fabric(recipe)
-    stream = Stream(recipe, sources, real, count=machine.count)
-    loop = Loop(fabric, task, stream, 0)
+    stream = Stream(recipe, dataset, real, count=machine.count)
+    loop = Loop(fabric, objective, stream, 0)
     batches = (stream[number] for number in count())  # also where a run is of one step
     loop.advance(batches)  # the first step allocates and tunes
     begun = time.perf_counter()
@@ -61,16 +61,16 @@ def dry_run(
     assert loop.last is not None  # steps were taken
     section, trained = (
         recipe.optimizer,
-        sum(p.numel() for p in task.parameters() if p.requires_grad),
+        sum(p.numel() for p in objective.parameters() if p.requires_grad),
     )
-    shape = "x".join(map(str, frames_of(loop.last.source).shape))
+    shape = "x".join(map(str, frames_of(loop.last.samples).shape))
     phases = ", ".join(f"from step {s} {v} pictures of {p} pixels" for s, p, v in crops(recipe))
     left_out = "" if result.refused is None else f"; it is left out: {result.refused}"
     where = f"go on from step {state} in" if resume else "start in"
     return [
         f"{recipe.name}: {recipe.model.name}, {trained / 1e6:.2f} M parameters trained, "
         f"loss {recipe.loss.kind}, {recipe.precision}",
-        f"data: {describe(sources)}",
+        f"data: {describe(dataset)}",
         f"batches: {phases}; {section.accumulate} a step; this one {shape}",
         f"a step: {seconds:.2f} s on {fabric.device.type}, {result.waited:.2f} s of it for data; "
         f"loss {result.values['loss']:.4f}{left_out}",

@@ -22,14 +22,14 @@ from deweather.models import create_model
 from deweather.train.batches import Batch, Stream, batches_from
 from deweather.train.guard import Guard
 from deweather.train.muon import Muon
+from deweather.train.objectives import Objective
 from deweather.train.sections import OptimizerSection
 from deweather.train.sharding import ShardedStrategy, as_in, as_in_optimizer, gathered
-from deweather.train.tasks import Task
 
 
-def make_optimizer(section: OptimizerSection, task: Task) -> torch.optim.Optimizer:
+def make_optimizer(section: OptimizerSection, objective: Objective) -> torch.optim.Optimizer:
     """The optimizer of all parameters that are trained."""
-    parameters = [p for p in task.parameters() if p.requires_grad]
+    parameters = [p for p in objective.parameters() if p.requires_grad]
     if section.kind == "muon":
         return Muon(
             parameters, lr=section.rate, betas=section.betas, weight_decay=section.weight_decay
@@ -71,23 +71,23 @@ class Loop:
         average: the averaged network, in eval mode; what a run is for.
     """
 
-    def __init__(self, fabric: Fabric, task: Task, stream: Stream, workers: int) -> None:
-        """Put the task on its device or devices."""
-        recipe = task.recipe
-        self.fabric, self.task, self.recipe, self.stream = fabric, task, recipe, stream
+    def __init__(self, fabric: Fabric, objective: Objective, stream: Stream, workers: int) -> None:
+        """Put the objective on its device or devices."""
+        recipe = objective.recipe
+        self.fabric, self.objective, self.recipe, self.stream = fabric, objective, recipe, stream
         self.workers = workers
         self.step = 0
         self.guard = Guard(recipe.guard)
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-        self.averaged = AveragedModel(task.network, fabric.device, multi_avg_fn=average)
+        self.averaged = AveragedModel(objective.network, fabric.device, multi_avg_fn=average)
         self.averaged.requires_grad_(False).eval()
         if recipe.compile is not None:
-            task.network.compile(backend=recipe.compile)
-        self.module = fabric.setup_module(task)
+            objective.network.compile(backend=recipe.compile)
+        self.module = fabric.setup_module(objective)
         if isinstance(fabric.strategy, ShardedStrategy):
             fabric.strategy.shard(self.average)
         # Sharding replaces the parameters, so the optimizer comes after it.
-        optimizer = make_optimizer(recipe.optimizer, task)
+        optimizer = make_optimizer(recipe.optimizer, objective)
         self.optimizer: Any = fabric.setup_optimizers(optimizer)  # Lightning's wrapper of it
         self.last: Batch | None = None
 
@@ -115,7 +115,7 @@ class Loop:
         section = self.recipe.optimizer
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(section, self.step, self.recipe.steps)
-        before = [buffer.clone() for buffer in self.task.buffers()]
+        before = [buffer.clone() for buffer in self.objective.buffers()]
         losses, waited = self._gradients(batches)
         norm = self.fabric.clip_gradients(
             self.module,
@@ -129,12 +129,12 @@ class Loop:
         if refused is not None:
             # Without gradients the optimizer changes nothing; statistics of norms are put back.
             self.optimizer.zero_grad(set_to_none=True)
-            for buffer, old in zip(self.task.buffers(), before, strict=True):
+            for buffer, old in zip(self.objective.buffers(), before, strict=True):
                 buffer.copy_(old)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if refused is None:
-            self.averaged.update_parameters(self.task.network)
+            self.averaged.update_parameters(self.objective.network)
         self.step += 1
         return StepResult(values, refused, waited)
 
@@ -161,7 +161,7 @@ class Loop:
         """All that the next step depends on, for a checkpoint; all devices must ask for it."""
         return {
             "step": self.step,
-            "task": gathered(dict(self.task.trained_state_dict())),
+            "task": gathered(dict(self.objective.trained_state_dict())),
             "average": gathered(dict(self.averaged.state_dict())),
             "optimizer": gathered(self.optimizer.state_dict()),
             "scaler": self.fabric.strategy.precision.state_dict(),
@@ -170,7 +170,7 @@ class Loop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
-        self.task.load_trained_state_dict(as_in(self.task, state["task"]))
+        self.objective.load_trained_state_dict(as_in(self.objective, state["task"]))
         self.averaged.load_state_dict(as_in(self.averaged, state["average"]))
         self.optimizer.load_state_dict(as_in_optimizer(self.optimizer, state["optimizer"]))
         self.fabric.strategy.precision.load_state_dict(state["scaler"])

@@ -21,18 +21,18 @@ from deweather.atomic import replacing
 from deweather.errors import ConfigError
 from deweather.train.batches import Stream
 from deweather.train.checkpoints import Checkpoints, explaining_full_disk
+from deweather.train.datasets import (
+    TrainingSet,
+    check_parts,
+    dev_set,
+    real_set,
+    training_set,
+)
 from deweather.train.loop import Loop
+from deweather.train.objectives import Objective, make_objective
 from deweather.train.recipe import Recipe, read_recipe
 from deweather.train.score import Panel
 from deweather.train.sharding import ShardedStrategy
-from deweather.train.sources import (
-    Sources,
-    check_parts,
-    dev_sources,
-    real_sources,
-    training_sources,
-)
-from deweather.train.tasks import Task, make_task
 from deweather.train.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ _MAY_CHANGE = ("name", "steps", "data.folder", "dev", "guard", "checkpoint_every
 
 
 class ScaledGradients(MixedPrecision):
-    """Scales losses so that gradients fit into float16; what runs in it is the task's affair."""
+    """Scales losses so that gradients fit into float16; what runs in it is the objective's affair."""
 
     def __init__(self, accelerator: str) -> None:
         """Take Lightning's name of the device."""
@@ -148,10 +148,10 @@ def train(
     resume = resume and bool(checkpoints)
     # All that can be wrong is found before other processes are started and anything is written.
     state = checkpoints.read() if resume else None
-    task = make_ready(recipe, resume)
-    sources, real = training_sources(recipe, data), real_sources(recipe, data)
-    check_parts(sources, real, machine.count)
-    panel = make_panel(recipe, sources)
+    objective = make_ready(recipe, resume)
+    dataset, real = training_set(recipe, data), real_set(recipe, data)
+    check_parts(dataset, real, machine.count)
+    panel = make_panel(recipe, dataset)
     check_folder(out, recipe, resume)
     fabric = machine.fabric(recipe)
     fabric.launch()
@@ -161,8 +161,8 @@ def train(
             checkpoints.remove()
             (out / "best.safetensors").unlink(missing_ok=True)
     index, count = fabric.global_rank, fabric.world_size
-    stream = Stream(recipe, sources, real, index=index, count=count)
-    loop = Loop(fabric, task, stream, machine.workers_for(fabric))
+    stream = Stream(recipe, dataset, real, index=index, count=count)
+    loop = Loop(fabric, objective, stream, machine.workers_for(fabric))
     trainer = Trainer(loop, checkpoints, panel)
     if state is not None:
         trainer.load_state_dict(state)
@@ -171,11 +171,11 @@ def train(
     return trainer.weights
 
 
-def make_ready(recipe: Recipe, resume: bool) -> Task:
-    """The task, started from the weights that the recipe names unless a checkpoint has newer ones.
+def make_ready(recipe: Recipe, resume: bool) -> Objective:
+    """The objective, started from the weights that the recipe names unless a checkpoint has newer ones.
 
     Raises:
-        ConfigError: see `make_task`; or torch cannot compile by what the recipe names.
+        ConfigError: see `make_objective`; or torch cannot compile by what the recipe names.
         WeightsError: weights cannot be read or do not fit.
     """
     if recipe.compile is not None:
@@ -184,18 +184,18 @@ def make_ready(recipe: Recipe, resume: bool) -> Task:
             raise ConfigError(
                 f"compile = {recipe.compile}; expected null or one of {', '.join(backends)}."
             )
-    task = make_task(recipe)
+    objective = make_objective(recipe)
     if not resume and recipe.model.weights is not None:
-        task.start_from(recipe.model.weights)
-    return task
+        objective.start_from(recipe.model.weights)
+    return objective
 
 
-def make_panel(recipe: Recipe, sources: Sources) -> Panel:
+def make_panel(recipe: Recipe, dataset: TrainingSet) -> Panel:
     """Batches of the dev set, or else of the training set past the end of the run."""
     first, count = recipe.steps * recipe.optimizer.accumulate, 4
     if recipe.dev is not None:
-        sources, first, count = dev_sources(recipe, recipe.dev), 0, recipe.dev.batches
-    stream = Stream(recipe, sources)
+        dataset, first, count = dev_set(recipe, recipe.dev), 0, recipe.dev.batches
+    stream = Stream(recipe, dataset)
     return Panel([stream[first + i] for i in range(count)])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from deweather.metrics import REPORT, psnr, summarise
 from deweather.train.batches import Batch
-from deweather.train.tasks import Task
+from deweather.train.objectives import Objective
 
 _SEED = 900_000_000  # of the weather of panels, far from that of training
 
@@ -25,7 +25,9 @@ class Panel:
         ]
 
     @torch.no_grad()
-    def score(self, task: Task, network: nn.Module, device: torch.device) -> dict[str, float]:
+    def score(
+        self, objective: Objective, network: nn.Module, device: torch.device
+    ) -> dict[str, float]:
         """Mean PSNR in and out by the protocol `rgb_uint8_rounded`, dB.
 
         `psnr_before_in_weather`, `psnr_gain_in_weather` and `psnr_in_clear_air` take the two kinds of
@@ -35,8 +37,8 @@ class Panel:
         after: list[float] = []
         sheets = []
         for batch in self.batches:
-            example = task.example(batch.to(device))
-            restored = task.run(network, example.degraded).image.clamp(0, 1)
+            example = objective.example(batch.to(device))
+            restored = objective.run(network, example.degraded).image.clamp(0, 1)
             before += psnr(example.degraded, example.target, REPORT).tolist()
             after += psnr(restored, example.target, REPORT).tolist()
             rows = [example.degraded, restored, example.target]

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from deweather.train.tasks import Task
+from deweather.train.objectives import Objective
 
 
 class ShardedStrategy(ModelParallelStrategy):
-    """Shards the networks of a task over all devices."""
+    """Shards the networks of a objective over all devices."""
 
     def __init__(self, count: int) -> None:
         """Take the number of devices of all machines."""
-        super().__init__(self._shard_task, data_parallel_size=count, tensor_parallel_size=1)
+        super().__init__(self._shard_objective, data_parallel_size=count, tensor_parallel_size=1)
 
     def shard(self, network: nn.Module) -> None:
         """Shard one network in place."""
@@ -30,11 +30,11 @@ class ShardedStrategy(ModelParallelStrategy):
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         fully_shard(network, mesh=self.device_mesh["data_parallel"])
 
-    def _shard_task(self, task: Task, _: object) -> Task:
-        for name, module in task.named_children():
+    def _shard_objective(self, objective: Objective, _: object) -> Objective:
+        for name, module in objective.named_children():
             if name != "frozen":
                 self.shard(module)
-        return task
+        return objective
 
 
 def gathered(value: Any) -> Any:

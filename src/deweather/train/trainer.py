@@ -132,7 +132,7 @@ class Trainer:
     def _score(self, log: MetricsLog | None) -> None:
         """Score the averaged weights; all devices do, for they may hold a part of them each."""
         loop, dev = self.loop, self.recipe.dev
-        scores = self.panel.score(loop.task, loop.average, self.fabric.device)
+        scores = self.panel.score(loop.objective, loop.average, self.fabric.device)
         kind = "panel" if dev is None else "dev"
         if log is not None:
             log.write({"step": loop.step, **{f"{kind}/{k}": v for k, v in scores.items()}})
@@ -148,7 +148,7 @@ class Trainer:
         loop = self.loop
         state = {"loop": loop.state_dict(), "best": self.best, "dev": self._dev}
         self._write(loop.average, self.weights)
-        self._write(loop.task.network, self.out / "weights.not_averaged.safetensors")
+        self._write(loop.objective.network, self.out / "weights.not_averaged.safetensors")
         if loop.step % _SNAPSHOT_STEPS == 0:
             self._write(loop.average, self.out / "snapshots" / f"{loop.step:07d}.safetensors")
         if log is not None:
@@ -174,7 +174,7 @@ class Trainer:
         loop = self.loop
         batch = loop.last
         assert batch is not None  # a step was taken
-        example = loop.task.example(batch)
+        example = loop.objective.example(batch)
         suffix = "" if self.first else f".{self.fabric.global_rank}"
         path = self.out / f"bad_batch{suffix}.pt"
         saved: dict[str, Any] = {

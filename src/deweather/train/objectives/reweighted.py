@@ -13,13 +13,13 @@ from deweather.losses import GaussianContrastive, fourier_functions, sample_weig
 from deweather.models.kanet import KANet
 from deweather.train.batches import Batch
 from deweather.train.features import make_features
+from deweather.train.objectives.base import Objective
 from deweather.train.recipe import Recipe
 from deweather.train.sections import ReweightedSection
-from deweather.train.tasks.base import Task
 from deweather.weather import Example
 
 
-class ReweightedTask(Task):
+class ReweightedObjective(Objective):
     """(1/n) Σ w_i·(L1_i + contrastive_i), w from the pooled features `z` of the samples.
 
     A batch is a small sample, so features of earlier ones are remembered, as a running mean of what

@@ -11,14 +11,14 @@ from deweather.losses import difference_weights, l1, weighted_depth_l1
 from deweather.models.dcmpnet import DCMPNet, DCMPNetDepth
 from deweather.train.batches import Batch
 from deweather.train.features import make_contrastive
+from deweather.train.objectives.base import Objective, check_fit
 from deweather.train.recipe import Recipe
 from deweather.train.sections import DepthSection
-from deweather.train.tasks.base import Task, check_fit
 from deweather.weather import Example
 from deweather.weights.files import load
 
 
-class DepthTask(Task):
+class DepthObjective(Objective):
     """L1 and contrast of the dehazed picture, L1 of the depth seen in it, each weighted by the other.
 
     Two terms of the released training are left out: features of a network that is never trained, of
@@ -88,9 +88,13 @@ class DepthTask(Task):
         if "teacher" in self.frozen:
             with torch.no_grad():
                 return self.run(self.frozen["teacher"], example.target).auxiliary["depth"]
-        near = batch.source.disparity
-        if near is None and isinstance(batch.source, PairBatch) and batch.source.depth is not None:
-            near = 1 / batch.source.depth.clamp_min(1e-3)
+        near = batch.samples.disparity
+        if (
+            near is None
+            and isinstance(batch.samples, PairBatch)
+            and batch.samples.depth is not None
+        ):
+            near = 1 / batch.samples.depth.clamp_min(1e-3)
         if near is None:
             raise ConfigError(
                 f"loss.truth = {self.section.truth}; the data set has neither disparity nor depth. "

@@ -9,14 +9,14 @@ from deweather.errors import ConfigError
 from deweather.losses import dark_channel_loss, ssim_loss, total_variation_squared
 from deweather.train.batches import Batch
 from deweather.train.features import make_contrastive
+from deweather.train.objectives.base import Objective, check_fit
 from deweather.train.recipe import Recipe
 from deweather.train.sections import DistillationSection
-from deweather.train.tasks.base import Task, check_fit
 from deweather.weather import Example
 from deweather.weights.files import load
 
 
-class DistillationTask(Task):
+class DistillationObjective(Objective):
     """1 - SSIM on synthetic pairs; smooth, dark and near the teacher on real ones.
 
     The teacher sees the views one by one. The contrastive term draws the student's answer towards the

@@ -1,4 +1,4 @@
-"""What a recipe's data section means: clean scenes and data sets become numbered batches."""
+"""The data section of a recipe -> numbered batches of clean scenes, or of pictures with their truth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from deweather.train.recipe import Recipe
 from deweather.train.sections import DevSection, DistillationSection, SetSection
 from deweather.weather import Scene
 
-Sources = Dataset[Scene | PairBatch]
+TrainingSet = Dataset[Scene | PairBatch]
 
 
 class PhasedScenes(Dataset[Scene]):
@@ -88,7 +88,7 @@ def curriculum(recipe: Recipe, views: int, pictures: int | None = None) -> Curri
     )
 
 
-def training_sources(recipe: Recipe, folder: str | Path | None) -> Sources:
+def training_set(recipe: Recipe, folder: str | Path | None) -> TrainingSet:
     """The batches that a recipe trains on.
 
     Args:
@@ -113,8 +113,8 @@ def training_sources(recipe: Recipe, folder: str | Path | None) -> Sources:
     return MixedBatches(sets, length=length, seed=recipe.seed)
 
 
-def open_set(recipe: Recipe, section: SetSection, root: Path | None) -> Sources:
-    """The batches of one data set; raises as `training_sources`."""
+def open_set(recipe: Recipe, section: SetSection, root: Path | None) -> TrainingSet:
+    """The batches of one data set; raises as `training_set`."""
     folder = section.folder if root is None else root / section.folder
     pictures = PictureSet.find(folder, section.layout, section.split)
     if section.singles:
@@ -139,8 +139,8 @@ def open_set(recipe: Recipe, section: SetSection, root: Path | None) -> Sources:
     )
 
 
-def dev_sources(recipe: Recipe, section: DevSection) -> Sources:
-    """The batches that weights are chosen by; raises as `training_sources`.
+def dev_set(recipe: Recipe, section: DevSection) -> TrainingSet:
+    """The batches that weights are chosen by; raises as `training_set`.
 
     Where there are pairs alone, or photographs alone, only these are scored.
     """
@@ -164,7 +164,7 @@ def dev_sources(recipe: Recipe, section: DevSection) -> Sources:
     return open_set(recipe, whole, None)
 
 
-def real_sources(recipe: Recipe, folder: str | Path | None) -> PairedBatches | None:
+def real_set(recipe: Recipe, folder: str | Path | None) -> PairedBatches | None:
     """The pictures without truth that a distillation wants, else None.
 
     Args:
@@ -195,32 +195,32 @@ def real_sources(recipe: Recipe, folder: str | Path | None) -> PairedBatches | N
     )
 
 
-def check_parts(sources: Sources, real: PairedBatches | None, count: int) -> None:
+def check_parts(dataset: TrainingSet, real: PairedBatches | None, count: int) -> None:
     """Raise ConfigError unless so many devices can share every batch of the run."""
-    for samples in sorted(sizes(sources) | (set() if real is None else sizes(real))):
+    for samples in sorted(sizes(dataset) | (set() if real is None else sizes(real))):
         share(samples, 0, count)
 
 
-def sizes(sources: Sources) -> set[int]:
+def sizes(dataset: TrainingSet) -> set[int]:
     """How many samples the batches of a run hold."""
-    if isinstance(sources, MixedBatches):
-        return set().union(*map(sizes, sources.sets))
-    if isinstance(sources, PairedBatches):
-        return {phase.batch for phase in sources.curriculum.phases}
-    assert isinstance(sources, PhasedScenes)  # there is nothing else
-    scenes = [batches for _, batches in sources.phases]
+    if isinstance(dataset, MixedBatches):
+        return set().union(*map(sizes, dataset.sets))
+    if isinstance(dataset, PairedBatches):
+        return {phase.batch for phase in dataset.curriculum.phases}
+    assert isinstance(dataset, PhasedScenes)  # there is nothing else
+    scenes = [batches for _, batches in dataset.phases]
     return {s.batch_pictures // 2 for s in scenes if s.stereo_share > 0} | {
         s.batch_pictures for s in scenes if s.stereo_share < 1
     }
 
 
-def describe(sources: Sources) -> str:
+def describe(dataset: TrainingSet) -> str:
     """What is there, in words."""
-    if isinstance(sources, MixedBatches):
-        parts = zip(sources.sets, sources.shares, strict=True)
+    if isinstance(dataset, MixedBatches):
+        parts = zip(dataset.sets, dataset.shares, strict=True)
         return "; ".join(f"{describe(batches)} ({share:.0%})" for batches, share in parts)
-    if isinstance(sources, PairedBatches):
-        return f"{len(sources.pictures)} samples of layout {sources.pictures.layout.name}"
-    assert isinstance(sources, PhasedScenes)  # there is nothing else
-    clean = sources.phases[0][1].clean
+    if isinstance(dataset, PairedBatches):
+        return f"{len(dataset.pictures)} samples of layout {dataset.pictures.layout.name}"
+    assert isinstance(dataset, PhasedScenes)  # there is nothing else
+    clean = dataset.phases[0][1].clean
     return f"{len(clean.photos)} photographs and {len(clean.pairs)} pairs for weather"

@@ -1,4 +1,4 @@
-"""What all tasks share: the network, the weather, precision, and what a checkpoint keeps of them."""
+"""Base of all objectives: a network, weather put into batches, precision, and the state to be kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deweather.weights.files import fill
 _DTYPES = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-class Task(nn.Module):
+class Objective(nn.Module):
     """Computes the losses of a batch. Subclasses say which.
 
     Attributes:
@@ -45,7 +45,7 @@ class Task(nn.Module):
         """Take in a module that is not trained."""
         self.frozen[name] = module.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Task:
+    def train(self, mode: bool = True) -> Objective:
         """Leave the frozen modules in eval mode."""
         super().train(mode)
         self.frozen.eval()
@@ -82,11 +82,11 @@ class Task(nn.Module):
 
     def example(self, batch: Batch) -> Example:
         """Put the recipe's weather into a batch of clean scenes; pairs stay as they are."""
-        if isinstance(batch.source, PairBatch):
-            clean = batch.source.clean
+        if isinstance(batch.samples, PairBatch):
+            clean = batch.samples.clean
             assert clean is not None  # sets without truth are not trained on
-            return Example(batch.source.degraded, clean, {})
-        scene, weather, seeds = batch.source, self.recipe.weather, batch.seeds
+            return Example(batch.samples.degraded, clean, {})
+        scene, weather, seeds = batch.samples, self.recipe.weather, batch.seeds
         if weather.kind == "haze":
             return random_haze(scene, seeds, clear_share=weather.clear_share)
         if weather.kind == "photograph":
@@ -114,7 +114,7 @@ class Task(nn.Module):
         """Take back what `trained_state_dict` gave.
 
         Raises:
-            RuntimeError: names or shapes are of another task.
+            RuntimeError: names or shapes are of another objective.
         """
         frozen = {k: v for k, v in self.state_dict().items() if k.startswith("frozen.")}
         self.load_state_dict(frozen | dict(state))

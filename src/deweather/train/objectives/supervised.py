@@ -12,13 +12,13 @@ from deweather.losses import charbonnier, frequency_l1, l1_and_frequency, ssim_l
 from deweather.models import Restoration
 from deweather.models.psidnet import PSIDNet
 from deweather.train.batches import Batch
+from deweather.train.objectives.base import Objective
 from deweather.train.recipe import Recipe
 from deweather.train.sections import CharbonnierSection, StagesSection
-from deweather.train.tasks.base import Task
 from deweather.weather import Example
 
 
-class CharbonnierTask(Task):
+class CharbonnierObjective(Objective):
     """Charbonnier plus weighted frequency L1 (StereoIRR, our reading), and what made the haze."""
 
     def losses(self, example: Example, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -62,7 +62,7 @@ def scattering_losses(out: Restoration, example: Example) -> dict[str, Tensor]:
     }
 
 
-class SsimTask(Task):
+class SsimObjective(Objective):
     """1 - SSIM (APANet on synthetic rain)."""
 
     def losses(self, example: Example, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -71,7 +71,7 @@ class SsimTask(Task):
         return {"loss": ssim_loss(restored, example.target)}
 
 
-class StagesTask(Task):
+class StagesObjective(Objective):
     """L1 plus weighted frequency L1 of the pictures of all stages, summed over stages (PSIDNet).
 
     Quarters come as upper and lower halves, so a pair has four first-stage pictures, two of the

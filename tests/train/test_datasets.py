@@ -6,10 +6,10 @@ import torch
 from deweather.data import PairBatch, PairedBatches
 from deweather.errors import ConfigError, UnknownNameError
 from deweather.train.batches import Stream, batches_from
+from deweather.train.datasets import check_parts, dev_set, real_set, training_set
+from deweather.train.objectives import make_objective
 from deweather.train.run import train
 from deweather.train.score import Panel
-from deweather.train.sources import check_parts, dev_sources, real_sources, training_sources
-from deweather.train.tasks import make_task
 from deweather.weather import Scene
 
 from .make import CPU, recipe, save_picture
@@ -29,7 +29,7 @@ def shelf(tmp_path_factory):
 
 
 def streams(plan, folder):
-    return Stream(plan, training_sources(plan, folder), real_sources(plan, folder))
+    return Stream(plan, training_set(plan, folder), real_set(plan, folder))
 
 
 def test_phases_change_crops_at_their_steps(pictures):
@@ -39,7 +39,7 @@ def test_phases_change_crops_at_their_steps(pictures):
     ]
     plan = recipe(steps=4, optimizer={"accumulate": 2}, data={"stereo_share": 0, "phases": phases})
     stream = streams(plan, pictures)
-    shapes = [tuple(stream[k].source.frames.shape) for k in range(8)]
+    shapes = [tuple(stream[k].samples.frames.shape) for k in range(8)]
     expected = [(4, 1, 3, 32, 32)] * 4 + [(8, 1, 3, 16, 16)] * 2 + [(2, 1, 3, 24, 24)] * 2
     assert shapes == expected
     assert stream[1].seeds == (8, 9, 10, 11)
@@ -49,7 +49,7 @@ def test_batches_from_a_number_on_are_those_of_the_whole_run(pictures):
     stream = streams(recipe(steps=5), pictures)
     late = list(batches_from(stream, 3, workers=0))
     assert [batch.number for batch in late] == [3, 4]
-    assert torch.equal(late[0].source.frames, stream[3].source.frames)
+    assert torch.equal(late[0].samples.frames, stream[3].samples.frames)
 
 
 def test_workers_read_the_same_batches_in_order(pictures):
@@ -57,7 +57,7 @@ def test_workers_read_the_same_batches_in_order(pictures):
     read = list(batches_from(stream, 0, workers=2))
     assert [batch.number for batch in read] == [0, 1, 2]
     for batch, again in zip(read, (stream[k] for k in range(3)), strict=True):
-        assert torch.equal(batch.source.frames, again.source.frames)
+        assert torch.equal(batch.samples.frames, again.samples.frames)
 
 
 def a_set(folder, layout, **more):
@@ -67,11 +67,11 @@ def a_set(folder, layout, **more):
 def test_a_set_of_pairs_is_trained_on_as_it_is(shelf, tmp_path):
     plan = recipe(data={"sets": [a_set("pairs", "paired")], "batch_pictures": 2}, kind="haze")
     batch = streams(plan, shelf)[0]
-    assert isinstance(batch.source, PairBatch)
-    assert batch.source.degraded.shape == (2, 1, 3, 32, 32)
-    example = make_task(plan).example(batch)
-    assert example.degraded is batch.source.degraded
-    assert example.target is batch.source.clean
+    assert isinstance(batch.samples, PairBatch)
+    assert batch.samples.degraded.shape == (2, 1, 3, 32, 32)
+    example = make_objective(plan).example(batch)
+    assert example.degraded is batch.samples.degraded
+    assert example.target is batch.samples.clean
     train(plan, shelf, tmp_path / "run", machine=CPU, max_steps=1)
 
 
@@ -82,7 +82,7 @@ def test_pairs_change_their_colours_and_scales_as_the_set_says(tmp_path):
 
     def first(**more):
         sets = [a_set("stereo", "paired-stereo", mirror=False, **more)]
-        return streams(recipe(data={"sets": sets, "batch_pictures": 2}), tmp_path)[0].source
+        return streams(recipe(data={"sets": sets, "batch_pictures": 2}), tmp_path)[0].samples
 
     plain = first().degraded
     assert torch.equal(plain[:, 0], plain[:, 1])
@@ -101,7 +101,7 @@ def test_sets_are_mixed_by_their_weights(shelf):
     both = [a_set("pairs", "paired", weight=3), a_set("clear", "clear")]
     plan = recipe(steps=60, data={"sets": both, "batch_pictures": 2, "stereo_share": 0})
     stream = streams(plan, shelf)
-    scenes = [isinstance(stream[k].source, Scene) for k in range(60)]
+    scenes = [isinstance(stream[k].samples, Scene) for k in range(60)]
     assert 5 < sum(scenes) < 25
 
 
@@ -116,11 +116,11 @@ def test_real_pictures_come_beside_the_pairs(shelf, pictures):
     batch = streams(plan, pictures)[1]
     assert batch.real.shape == (2, 2, 3, 32, 32)
     single = recipe("apanet-tiny", loss=loss | {"real": "clear", "real_layout": "real"})
-    assert isinstance(real_sources(single, shelf), PairedBatches)
-    assert real_sources(single, shelf)[0].degraded.shape == (4, 1, 3, 32, 32)
+    assert isinstance(real_set(single, shelf), PairedBatches)
+    assert real_set(single, shelf)[0].degraded.shape == (4, 1, 3, 32, 32)
     few = recipe("apanet-tiny", loss=loss | {"real_batch_pictures": 1})
     with pytest.raises(ConfigError, match="real_batch_pictures = 1; give 2"):
-        real_sources(few, None)
+        real_set(few, None)
 
 
 def test_phases_change_real_pictures_as_the_others(shelf, pictures):
@@ -140,7 +140,7 @@ def test_phases_change_real_pictures_as_the_others(shelf, pictures):
 def test_real_pictures_are_mirrored_unless_told_otherwise(shelf):
     loss = {"kind": "distillation", "teacher": "t", "real": "real", "real_batch_pictures": 4}
     made = [
-        real_sources(recipe("apanet-tiny", loss=loss | more), shelf)
+        real_set(recipe("apanet-tiny", loss=loss | more), shelf)
         for more in ({}, {"real_mirror": False})
     ]
     pairs = [torch.cat([batches[k].degraded for k in range(4)]) for batches in made]
@@ -166,12 +166,12 @@ def test_real_pictures_are_mirrored_unless_told_otherwise(shelf):
     ],
 )
 def test_batches_of_all_phases_must_be_shared(shelf, pictures, data, count, fits):
-    sources = training_sources(recipe(data=data), shelf if "sets" in data else pictures)
+    dataset = training_set(recipe(data=data), shelf if "sets" in data else pictures)
     if fits:
-        check_parts(sources, None, count)
+        check_parts(dataset, None, count)
         return
     with pytest.raises(ConfigError, match=rf"on {count} devices; set data\.batch_pictures"):
-        check_parts(sources, None, count)
+        check_parts(dataset, None, count)
 
 
 def test_real_pictures_must_be_shared_too(shelf, pictures):
@@ -185,7 +185,7 @@ def test_real_pictures_must_be_shared_too(shelf, pictures):
     with pytest.raises(
         ConfigError, match=r"3 samples in a batch on 2 devices.*loss\.real_batch_pictures"
     ):
-        check_parts(training_sources(plan, pictures), real_sources(plan, None), 2)
+        check_parts(training_set(plan, pictures), real_set(plan, None), 2)
 
 
 def test_weights_are_not_chosen_by_a_test_split(tmp_path):
@@ -196,7 +196,7 @@ def test_weights_are_not_chosen_by_a_test_split(tmp_path):
     def dev(folder, split=None):
         section = {"folder": str(folder), "layout": "paired", "split": split}
         plan = recipe(dev=section, data={"batch_pictures": 2})
-        return dev_sources(plan, plan.dev)
+        return dev_set(plan, plan.dev)
 
     assert [s.split for s in dev(tmp_path, "val").pictures.samples] == ["val"]
     with pytest.raises(ConfigError, match=r"holds a test split.*set dev\.split"):
@@ -214,19 +214,19 @@ def test_weights_are_not_chosen_by_a_test_split(tmp_path):
 )
 def test_what_does_not_fit_is_said(shelf, sets, kind, said):
     with pytest.raises(kind, match=said):
-        training_sources(recipe(data={"sets": sets}), shelf)
+        training_set(recipe(data={"sets": sets}), shelf)
 
 
 def test_a_dev_set_of_pairs_is_scored_as_it_is(shelf):
     plan = recipe(dev={"folder": str(shelf / "pairs"), "layout": "paired", "batches": 2})
-    stream = Stream(plan, dev_sources(plan, plan.dev))
-    task = make_task(plan)
+    stream = Stream(plan, dev_set(plan, plan.dev))
+    objective = make_objective(plan)
     panel = Panel([stream[0], stream[1]])
-    scores = panel.score(task, task.network, torch.device("cpu"))
+    scores = panel.score(objective, objective.network, torch.device("cpu"))
     assert scores["psnr_before"] == scores["psnr_before_in_weather"] < 45
     assert scores["psnr_gain_in_weather"] == pytest.approx(scores["psnr"] - scores["psnr_before"])
     assert panel.sheet.shape[0] == 3
-    assert scores == panel.score(task, task.network, torch.device("cpu"))
+    assert scores == panel.score(objective, objective.network, torch.device("cpu"))
 
 
 def test_the_weather_of_a_panel_is_that_of_no_step(pictures):

@@ -8,9 +8,9 @@ from deweather.errors import ConfigError
 from deweather.losses import difference_weights, l1, l1_and_frequency, ssim_loss
 from deweather.models import Restoration, create_model
 from deweather.train.batches import Batch, Stream
+from deweather.train.datasets import training_set
+from deweather.train.objectives import make_objective
 from deweather.train.sections import ModelSection
-from deweather.train.sources import training_sources
-from deweather.train.tasks import make_task
 from deweather.weights.files import save_weights
 
 from .make import recipe
@@ -36,7 +36,7 @@ def teacher(tmp_path_factory):
 
 
 def make(kind, weights=None, seed=0, data=None, **switches):
-    """A task on 32 pixels or the least that its network takes; `weights` are of a teacher."""
+    """A objective on 32 pixels or the least that its network takes; `weights` are of a teacher."""
     model, weather, loss = PLANS[kind]
     loss = dict(loss)
     if kind in ("distillation", "reweighted", "depth"):
@@ -45,37 +45,37 @@ def make(kind, weights=None, seed=0, data=None, **switches):
         loss["teacher"] = str(weights)
     kanet = kind == "reweighted"
     small = {"patch": 48 if kanet else 32, "stereo_share": 0.0 if kanet else 1.0}
-    return make_task(
+    return make_objective(
         recipe(model, weather, data=small | (data or {}), loss=loss | switches, seed=seed)
     )
 
 
-def a_batch(task, pictures, number=0):
-    batch = Stream(task.recipe, training_sources(task.recipe, pictures))[number]
-    frames = batch.source.frames
-    return Batch(batch.number, batch.seeds, batch.source, (0.2 + 0.8 * frames).flip(0))
+def a_batch(objective, pictures, number=0):
+    batch = Stream(objective.recipe, training_set(objective.recipe, pictures))[number]
+    frames = batch.samples.frames
+    return Batch(batch.number, batch.seeds, batch.samples, (0.2 + 0.8 * frames).flip(0))
 
 
-def values(task, batch, step=0):
+def values(objective, batch, step=0):
     with torch.no_grad():
-        return {name: float(value) for name, value in task(batch, step).items()}
+        return {name: float(value) for name, value in objective(batch, step).items()}
 
 
 @pytest.mark.parametrize("kind", PLANS)
 def test_one_batch_is_learnt_by_heart(kind, teacher, pictures):
     small = {"reweighted": 48, "depth": 32, "stages": 24}.get(kind, 16)
-    task = make(kind, teacher, data={"patch": small, "batch_pictures": 2})
-    batch = a_batch(task, pictures)
-    optimizer = torch.optim.Adam([p for p in task.parameters() if p.requires_grad], lr=3e-3)
-    example = task.example(batch)
+    objective = make(kind, teacher, data={"patch": small, "batch_pictures": 2})
+    batch = a_batch(objective, pictures)
+    optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], lr=3e-3)
+    example = objective.example(batch)
 
     def error():
         with torch.no_grad():
-            return l1(task.run(task.network, example.degraded).image, example.target)
+            return l1(objective.run(objective.network, example.degraded).image, example.target)
 
     first, losses = error(), []
     for step in range(25):
-        loss = task(batch, step)["loss"]
+        loss = objective(batch, step)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -86,35 +86,35 @@ def test_one_batch_is_learnt_by_heart(kind, teacher, pictures):
 
 @pytest.mark.parametrize("kind", PLANS)
 def test_a_task_comes_back_from_what_is_kept_of_it(kind, teacher, pictures):
-    task, other = make(kind, teacher), make(kind, teacher, seed=1)
-    batch = a_batch(task, pictures)
-    task(batch, 0)  # statistics and memories move
-    other.load_trained_state_dict(task.trained_state_dict())
-    assert not [name for name in task.trained_state_dict() if name.startswith("frozen")]
+    objective, other = make(kind, teacher), make(kind, teacher, seed=1)
+    batch = a_batch(objective, pictures)
+    objective(batch, 0)  # statistics and memories move
+    other.load_trained_state_dict(objective.trained_state_dict())
+    assert not [name for name in objective.trained_state_dict() if name.startswith("frozen")]
     torch.manual_seed(0)
-    expected = values(task.eval(), batch)
+    expected = values(objective.eval(), batch)
     torch.manual_seed(0)
     assert values(other.eval(), batch) == expected
 
 
 @pytest.mark.parametrize("kind", PLANS)
 def test_frozen_networks_stay_as_they_are(kind, teacher, pictures):
-    task = make(kind, teacher).train()
-    assert not task.frozen.training
-    before = {name: value.clone() for name, value in task.frozen.state_dict().items()}
-    task(a_batch(task, pictures), 0)["loss"].backward()
-    assert not [p for p in task.frozen.parameters() if p.requires_grad or p.grad is not None]
-    assert all(torch.equal(before[k], v) for k, v in task.frozen.state_dict().items())
-    missing = [n for n, p in task.named_parameters() if p.requires_grad and p.grad is None]
+    objective = make(kind, teacher).train()
+    assert not objective.frozen.training
+    before = {name: value.clone() for name, value in objective.frozen.state_dict().items()}
+    objective(a_batch(objective, pictures), 0)["loss"].backward()
+    assert not [p for p in objective.frozen.parameters() if p.requires_grad or p.grad is not None]
+    assert all(torch.equal(before[k], v) for k, v in objective.frozen.state_dict().items())
+    missing = [n for n, p in objective.named_parameters() if p.requires_grad and p.grad is None]
     assert not missing
 
 
 def test_stages_are_summed_and_not_averaged(pictures):
-    task = make("stages", None)
-    batch = a_batch(task, pictures)
-    example = task.example(batch)
+    objective = make("stages", None)
+    batch = a_batch(objective, pictures)
+    example = objective.example(batch)
     with torch.no_grad():
-        out = task.network(example.degraded)
+        out = objective.network(example.degraded)
     clean = example.target
     expected = sum(l1_and_frequency(out.image[:, v], clean[:, v], 0.1) for v in (0, 1))
     for v, side in enumerate(("left", "right")):
@@ -122,7 +122,7 @@ def test_stages_are_summed_and_not_averaged(pictures):
         for half, rows in (("top", slice(0, 16)), ("bottom", slice(16, 32))):
             made = out.auxiliary[f"stage1_{side}_{half}"]
             expected += l1_and_frequency(made, clean[:, v, :, rows], 0.1)
-    got = values(task, batch)
+    got = values(objective, batch)
     assert got["loss"] == pytest.approx(float(expected), rel=1e-5)
     assert got["loss"] == pytest.approx(got["stage1"] + got["stage2"] + got["final"], rel=1e-6)
     alone = values(make("stages", None, early_stages=False), batch)
@@ -159,16 +159,16 @@ def test_each_term_on_real_rain_has_its_switch(teacher, pictures):
 
 def test_the_student_is_drawn_to_its_teacher(teacher, pictures):
     """The contrastive term is least where the student answers as the teacher does."""
-    task = make("distillation", teacher)
-    real = a_batch(task, pictures).real
-    taught = task.teach(real)
+    objective = make("distillation", teacher)
+    real = a_batch(objective, pictures).real
+    taught = objective.teach(real)
     assert torch.allclose(
-        taught[:, 1:], task.frozen["teacher"](real[:, 1:].contiguous()).image, atol=1e-5
+        taught[:, 1:], objective.frozen["teacher"](real[:, 1:].contiguous()).image, atol=1e-5
     )
     with torch.no_grad():
-        own = task.real_losses(real)["contrastive"]
-        task.network.forward = lambda frames: Restoration(taught)
-        assert task.real_losses(real)["contrastive"] < 1e-6 < own
+        own = objective.real_losses(real)["contrastive"]
+        objective.network.forward = lambda frames: Restoration(taught)
+        assert objective.real_losses(real)["contrastive"] < 1e-6 < own
 
 
 def test_the_dark_channel_may_mix_views_as_released(teacher, pictures):
@@ -179,8 +179,8 @@ def test_the_dark_channel_may_mix_views_as_released(teacher, pictures):
 
 def test_reweighting_and_contrast_have_their_switches(pictures):
     def losses(**switches):
-        task = make("reweighted", None, **switches).eval()
-        return values(task, a_batch(task, pictures))
+        objective = make("reweighted", None, **switches).eval()
+        return values(objective, a_batch(objective, pictures))
 
     full, plain = losses(), losses(reweighting=False)
     assert full["largest_weight"] > 1.01
@@ -195,14 +195,14 @@ def test_reweighting_and_contrast_have_their_switches(pictures):
 
 
 def test_earlier_samples_are_remembered(pictures):
-    task = make("reweighted", None)
+    objective = make("reweighted", None)
     draws = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(2, task.features.shape[1], generator=draws) for _ in range(2))
-    task.reweigh(a, 0)
-    assert torch.equal(task.features[:2], a)
-    assert task.filled.tolist() == [True, True, False, False]
-    task.reweigh(b, 1)
-    torch.testing.assert_close(task.features[:2], 0.9 * a + 0.1 * b)
+    a, b = (torch.randn(2, objective.features.shape[1], generator=draws) for _ in range(2))
+    objective.reweigh(a, 0)
+    assert torch.equal(objective.features[:2], a)
+    assert objective.filled.tolist() == [True, True, False, False]
+    objective.reweigh(b, 1)
+    torch.testing.assert_close(objective.features[:2], 0.9 * a + 0.1 * b)
     forgetful = make("reweighted", None, memory=0)
     alone = forgetful.reweigh(b, 1)
     forgetful.reweigh(a, 0)
@@ -211,16 +211,16 @@ def test_earlier_samples_are_remembered(pictures):
 
 def test_depth_and_dehazing_weigh_each_other(pictures):
     def losses(**switches):
-        task = make("depth", None, contrastive=0, **switches).eval()
-        return values(task, a_batch(task, pictures)), task
+        objective = make("depth", None, contrastive=0, **switches).eval()
+        return values(objective, a_batch(objective, pictures)), objective
 
-    full, task = losses()
+    full, objective = losses()
     off, _ = losses(dehazing_weighs_depth=False, depth_weighs_dehazing=False)
-    batch = a_batch(task, pictures)
-    example = task.example(batch)
+    batch = a_batch(objective, pictures)
+    example = objective.example(batch)
     with torch.no_grad():
-        restored = task.network(example.degraded).image
-        depth, truth = task.look(restored), task.truth(example, batch)
+        restored = objective.network(example.degraded).image
+        depth, truth = objective.look(restored), objective.truth(example, batch)
     assert off["depth"] == pytest.approx(float(l1(depth, truth)), rel=1e-5)
     plain = l1(restored, example.target) + 0.1 * l1(depth, truth)
     assert off["dehazing"] == pytest.approx(float(plain), rel=1e-5)
@@ -237,8 +237,8 @@ def test_depth_and_dehazing_weigh_each_other(pictures):
 
 def test_terms_of_dehazing_have_their_weights(pictures):
     def dehazing(**weights):
-        task = make("depth", None, contrastive=0, **weights).eval()
-        return values(task, a_batch(task, pictures))["dehazing"]
+        objective = make("depth", None, contrastive=0, **weights).eval()
+        return values(objective, a_batch(objective, pictures))["dehazing"]
 
     once = dehazing(depth=0)
     assert dehazing(depth=0, restoration=2) == pytest.approx(2 * once, rel=1e-5)
@@ -248,19 +248,19 @@ def test_terms_of_dehazing_have_their_weights(pictures):
 
 
 def test_a_teacher_that_is_not_asked_is_not_read(pictures):
-    task = make("distillation", "gone.safetensors", contrastive=0)
-    assert not task.frozen
-    assert "contrastive" not in values(task, a_batch(task, pictures))
+    objective = make("distillation", "gone.safetensors", contrastive=0)
+    assert not objective.frozen
+    assert "contrastive" not in values(objective, a_batch(objective, pictures))
 
 
 def test_alternating_updates_move_one_network_at_a_time(pictures):
-    task = make("depth", None, updates="alternating")
-    batch = a_batch(task, pictures)
+    objective = make("depth", None, updates="alternating")
+    batch = a_batch(objective, pictures)
 
     def moved(step):
-        task.zero_grad(set_to_none=True)
-        task(batch, step)["loss"].backward()
-        nets = (task.network, task.depth_net)
+        objective.zero_grad(set_to_none=True)
+        objective(batch, step)["loss"].backward()
+        nets = (objective.network, objective.depth_net)
         return [any(p.grad is not None for p in net.parameters()) for net in nets]
 
     assert [moved(step) for step in (0, 1, 2)] == [[True, False], [False, True], [True, False]]
@@ -270,11 +270,11 @@ def test_alternating_updates_move_one_network_at_a_time(pictures):
 
 
 def test_the_truth_of_depth(pictures, tmp_path):
-    task = make("depth", None)
-    batch = a_batch(task, pictures)
-    example = task.example(batch)
-    disparity = batch.source.disparity
-    truth = task.truth(example, batch)
+    objective = make("depth", None)
+    batch = a_batch(objective, pictures)
+    example = objective.example(batch)
+    disparity = batch.samples.disparity
+    truth = objective.truth(example, batch)
     assert truth.amax((1, 2, 3, 4)).tolist() == pytest.approx([1.0] * len(truth))
     ratio = truth / disparity.clamp_min(1e-6)
     assert ratio.flatten(1).std(1).max() < 1e-4
@@ -282,16 +282,16 @@ def test_the_truth_of_depth(pictures, tmp_path):
     metres = torch.tensor([4.0, 8.0, torch.nan]).repeat(11)[:32].expand(1, 1, 1, 32, 32)
     picture = torch.rand(1, 1, 3, 32, 32)
     pairs = Batch(0, (0,), PairBatch(picture, picture, depth=metres))
-    near = task.truth(example, pairs)
+    near = objective.truth(example, pairs)
     assert near[0, 0, 0, 0, :2].tolist() == [1.0, 0.5]
     assert near.isnan().any()
-    assert torch.isfinite(task(pairs, 0)["loss"])
+    assert torch.isfinite(objective(pairs, 0)["loss"])
     with pytest.raises(ConfigError, match="neither disparity nor depth"):
-        task(Batch(0, (0,), PairBatch(picture, picture)), 0)
+        objective(Batch(0, (0,), PairBatch(picture, picture)), 0)
     path = tmp_path / "teacher.safetensors"
-    save_weights(path, task.network, model="dcmpnet-tiny", switches={}, task="haze")
+    save_weights(path, objective.network, model="dcmpnet-tiny", switches={}, task="haze")
     taught = make("depth", truth="teacher", teacher=str(path)).eval()
-    expected = task.eval().network(example.target).auxiliary["depth"]
+    expected = objective.eval().network(example.target).auxiliary["depth"]
     assert torch.allclose(taught.truth(example, batch), expected, atol=1e-5)
 
 
@@ -301,7 +301,7 @@ def test_a_teacher_must_give_depth(teacher):
 
 
 def law(model_switches, weather="varied haze", **loss):
-    return make_task(
+    return make_objective(
         recipe(
             "stereoirr-tiny",
             weather,
@@ -328,19 +328,21 @@ def test_what_made_the_haze_is_learned_by_its_weights(pictures):
     ("switches", "weather"), [({}, "varied haze"), ({"output": "scattering"}, "rain")]
 )
 def test_the_law_cannot_be_learned_without_it(switches, weather, pictures):
-    task = law(switches, weather, transmission_weight=0.5)
+    objective = law(switches, weather, transmission_weight=0.5)
     with pytest.raises(ConfigError, match="transmission_weight"):
-        task(a_batch(task, pictures), 0)
+        objective(a_batch(objective, pictures), 0)
 
 
 @pytest.mark.parametrize("weather", ["varied haze", "varied rain"])
 def test_framed_pictures_are_to_keep_their_frames(weather, pictures):
     both = [
-        make_task(recipe("stereoirr-tiny", weather, weather={"kind": weather, "framed_share": s}))
+        make_objective(
+            recipe("stereoirr-tiny", weather, weather={"kind": weather, "framed_share": s})
+        )
         for s in (0.0, 1.0)
     ]
     batch = a_batch(both[0], pictures)
-    plain, framed = (task.example(batch) for task in both)
+    plain, framed = (objective.example(batch) for objective in both)
     changed = (plain.degraded != framed.degraded).any(2)
     assert changed.any()
     assert torch.equal(

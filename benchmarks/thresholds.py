@@ -26,7 +26,7 @@ from deweather.inference.thresholds import blackened, fade
 from deweather.metrics import REPORT, psnr
 from deweather.models import Network
 from deweather.weather import Scene, random_haze, random_rain
-from deweather.weather.depth import made_up_disparity
+from deweather.weather.depth import synthetic_disparity
 from deweather.weights import find_weights
 from deweather.weights.files import load_weights
 
@@ -35,12 +35,12 @@ RATIO = 1.75  # from where a change is dropped to where it is kept whole
 
 
 def scenes(data: Path, count: int) -> Iterator[Scene]:
-    """`count` photographs with made-up depth, and half as many pairs."""
+    """`count` photographs with synthetic depth, and half as many pairs."""
     library = SceneLibrary.read(data)
     rng = np.random.default_rng(0)
     for i in rng.permutation(len(library.photos))[:count]:
         photo = library.photos[int(i)]
-        disparity = torch.from_numpy(np.ascontiguousarray(made_up_disparity(rng, photo) * 40))
+        disparity = torch.from_numpy(np.ascontiguousarray(synthetic_disparity(rng, photo) * 40))
         focal = torch.tensor([0.9 * photo.shape[1]])
         baseline = 15 * disparity.median().clamp_min(0.25)[None] / focal
         yield Scene(to_frames([photo]), disparity[None, None, None].float(), focal, baseline)

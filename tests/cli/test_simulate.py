@@ -121,13 +121,13 @@ def test_a_pair_that_cannot_be_matched_fails(simulate, tmp_path):
     assert not files(tmp_path / "out")
 
 
-def test_depth_of_single_pictures_is_made_up_at_the_distance_given(simulate, tmp_path):
+def test_depth_of_single_pictures_is_synthetic_at_the_distance_given(simulate, tmp_path):
     source = write(tmp_path / "a.png")
     result = simulate(source, "--camera", "distance=80", "--out", tmp_path / "out")
     assert result.exit_code == 0
-    assert "is made up" in result.stderr
+    assert "is synthetic" in result.stderr
     seen = record(tmp_path / "out/records/a.png.json")
-    assert seen["geometry"]["source"] == "made up"
+    assert seen["geometry"]["source"] == "synthetic"
     near, middle, far = seen["geometry"]["depth_5_50_95_percent"]
     assert near < middle < far
     assert middle == pytest.approx(80, rel=0.01)
@@ -347,7 +347,7 @@ def test_pictures_beyond_the_memory_are_refused(simulate, tmp_path, monkeypatch)
         (["--rain", "rate=3", "--camera", "focal=0"], "focal=0"),
         (["--rain", "rate=3", "--camera", "focus=3"], "Did you mean 'focal'?"),
         (["--rain", "rate=3", "--camera", "baseline=1,distance=3"], "exclude each other"),
-        (["--rain", "rate=3", "--camera", "baseline=1"], "made-up depth has none"),
+        (["--rain", "rate=3", "--camera", "baseline=1"], "synthetic depth has none"),
         (["--rain", "rate=3", "--depth", "z.npy", "--camera", "distance=9"], "all distances"),
         (["--rain", "rate=3", "--depth", "z.npy", "--right", "b.png"], "needs --camera focal"),
         (["--rain", "rate=3", "--depth", "gone.npy"], "no such file or folder"),

@@ -1,4 +1,4 @@
-"""Made-up depth for photographs, and the guided filter."""
+"""Synthetic depth for photographs, and the guided filter."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deweather.weather.depth import guided_filter, made_up_disparity, smooth_field
+from deweather.weather.depth import guided_filter, smooth_field, synthetic_disparity
 
 from .make import photo
 
@@ -58,7 +58,7 @@ def test_smooth_fields(size):
 )
 def test_disparity_is_finite_and_relative(seed, h, w, level):
     picture = photo(h, w, seed % 9) if level is None else np.full((h, w, 3), level, np.uint8)
-    disparity = made_up_disparity(np.random.default_rng(seed), picture)
+    disparity = synthetic_disparity(np.random.default_rng(seed), picture)
     assert disparity.shape == (h, w)
     assert disparity.dtype == np.float32
     assert np.isfinite(disparity).all()
@@ -67,7 +67,7 @@ def test_disparity_is_finite_and_relative(seed, h, w, level):
 
 def test_the_seed_decides_and_depths_are_various():
     picture = photo(40, 50)
-    made = [made_up_disparity(np.random.default_rng(s), picture) for s in (3, 3, *range(30))]
+    made = [synthetic_disparity(np.random.default_rng(s), picture) for s in (3, 3, *range(30))]
     assert np.array_equal(made[0], made[1])
     assert np.std([m.mean() for m in made]) > 0.05
     assert sum(np.ptp(m) > 0.2 for m in made) > 15  # most of them are not flat
@@ -76,13 +76,13 @@ def test_the_seed_decides_and_depths_are_various():
 def test_the_ground_is_nearer_than_the_horizon():
     """On the average of many draws the lower half is the nearer one."""
     picture = photo(40, 50)
-    rows = np.mean([made_up_disparity(np.random.default_rng(s), picture) for s in range(60)], 0)
+    rows = np.mean([synthetic_disparity(np.random.default_rng(s), picture) for s in range(60)], 0)
     assert rows[20:].mean() > rows[:20].mean() + 0.05
 
 
 def test_a_sky_is_farther_than_without():
     with_sky = photo(60, 80, seed=4) // 2
     with_sky[:30] = (150, 180, 230)
-    draws = [made_up_disparity(np.random.default_rng(s), with_sky) for s in range(40)]
+    draws = [synthetic_disparity(np.random.default_rng(s), with_sky) for s in range(40)]
     ratio = [d[5:20].mean() / d[45:].mean() for d in draws]
     assert np.quantile(ratio, 0.3) < 0.3

@@ -32,7 +32,7 @@ def test_holes_of_a_disparity_end_at_the_edges_of_the_picture(tmp_path):
 def test_an_unknown_camera_is_assumed():
     found = find_geometry([texture()], PartialCamera(), seed=3)
     camera = found.camera
-    assert found.source == "made up"
+    assert found.source == "synthetic"
     assert camera.focal_length == FOCAL * 64
     assert np.median(camera.depth(found.disparity.numpy())) == pytest.approx(DISTANCE, rel=1e-5)
     again = find_geometry([texture()], PartialCamera(), seed=3)

@@ -1,4 +1,4 @@
-"""Made-up depth by regions: outlines of the picture, and a world that makes sense."""
+"""Synthetic depth by regions: outlines of the picture, and a world that makes sense."""
 
 import numpy as np
 import pytest

@@ -88,7 +88,7 @@ def simulate(
     """Put haze and rain into clear pictures and stereo pairs.
 
     Both views of a pair see the same air and the same drops. Without --disparity or --depth pairs
-    are matched, and the depth of single pictures is made up. A value such as visibility=100..400 is
+    are matched, and the depth of single pictures is synthetic. A value such as visibility=100..400 is
     drawn anew for each result. What is there already is skipped, so an interrupted call continues
     when it is given again. Exit code: 0 all done, 1 some failed (each is listed with its reason),
     2 wrong usage, 130 interrupted.

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from deweather.data.crops import Photometric, draw_window, mirrored
 from deweather.data.scene_library import SceneLibrary
 from deweather.errors import ConfigError
-from deweather.weather.depth import made_up_disparity
+from deweather.weather.depth import synthetic_disparity
 from deweather.weather.layers import layered_pair
 from deweather.weather.scene import Scene
 from deweather.weather.segments import segmented_disparity
@@ -108,7 +108,7 @@ class SceneBatches(Dataset[Scene]):
         # Without a share nothing is drawn for it: the batches of older runs stay what they were.
         if self.segmented_share > 0 and rng.random() < self.segmented_share:
             return np.maximum(segmented_disparity(rng, picture), np.float32(_FARTHEST))
-        return made_up_disparity(rng, picture)
+        return synthetic_disparity(rng, picture)
 
     def _stereo(self, rng: np.random.Generator) -> tuple[Pictures, Maps]:
         if rng.random() < self.layered_share:

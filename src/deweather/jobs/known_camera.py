@@ -40,7 +40,7 @@ def check_camera(known: PartialCamera, views: int, quantity: Quantity | None) ->
         raise ConfigError("--depth of pairs needs --camera focal=PIXELS,baseline=METRES.")
     if quantity is None and views == 1 and known.baseline is not None:
         raise ConfigError(
-            "--camera baseline: a single picture with made-up depth has none. Give "
+            "--camera baseline: a single picture with synthetic depth has none. Give "
             "distance=METRES, the median distance of the scene, or --disparity FILE."
         )
 
@@ -50,7 +50,7 @@ def assumptions(known: PartialCamera, views: int, quantity: Quantity | None) -> 
     said = []
     synthetic = quantity is None and views == 1
     if synthetic:
-        said.append("The depth of the pictures is made up; --disparity or --depth give it.")
+        said.append("The depth of the pictures is synthetic; --disparity or --depth give it.")
     if known.focal is None:
         said.append(
             f"The focal length is taken as {FOCAL:g} widths of the picture; "

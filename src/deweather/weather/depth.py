@@ -1,4 +1,4 @@
-"""Made-up but plausible disparity for single photographs.
+"""Synthetic disparity for single photographs: drawn, but plausible.
 
 Nobody knows the depth of a photograph, but haze training needs one whose edges lie on the edges of
 the picture and whose shape is that of the world: a ground that recedes to a horizon, things
@@ -46,7 +46,7 @@ def smooth_field(rng: np.random.Generator, height: int, width: int, cells: int) 
     return field.astype(np.float32, copy=False)
 
 
-def made_up_disparity(rng: np.random.Generator, picture: NDArray[np.uint8]) -> Array:
+def synthetic_disparity(rng: np.random.Generator, picture: NDArray[np.uint8]) -> Array:
     """Draw a plausible relative disparity for a photograph.
 
     Args:

@@ -16,7 +16,7 @@ from deweather.errors import PairError, PictureError
 from deweather.image import Camera
 from deweather.image.bit_depth import to_8_bit
 from deweather.image.disparity import Quantity, read_map
-from deweather.weather.depth import made_up_disparity
+from deweather.weather.depth import synthetic_disparity
 from deweather.weather.matching import both_views, fill_by_colour, match
 from deweather.weather.scene import FAR
 from deweather.weather.streams import DrawStream
@@ -109,8 +109,8 @@ def _maps(
     if len(views) == 2:
         return _matched(views), "semi-global matching"
     rng = np.random.default_rng([seed, DrawStream.SYNTHETIC_DEPTH])
-    synthetic = made_up_disparity(rng, to_8_bit(views[0]))
-    return synthetic[None] * np.float32(0.1 * views[0].shape[1]), "made up"
+    synthetic = synthetic_disparity(rng, to_8_bit(views[0]))
+    return synthetic[None] * np.float32(0.1 * views[0].shape[1]), "synthetic"
 
 
 def _filled(left: NDArray[np.float32], views: Sequence[Array]) -> NDArray[np.float32]:

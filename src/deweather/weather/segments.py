@@ -1,8 +1,8 @@
-"""Made-up disparity whose steps lie on the outlines that the photograph itself has.
+"""Synthetic disparity whose steps lie on the outlines that the photograph itself has.
 
 The picture is cut into regions by a watershed of its gradient (Meyer 1992; OpenCV's implementation).
 Each lies on the ground, stands upright where it meets the ground (the pop-up rule of Hoiem et al.,
-SIGGRAPH 2005), or is sky. Unlike `depth.made_up_disparity`, nothing that is drawn cuts through a thing
+SIGGRAPH 2005), or is sky. Unlike `depth.synthetic_disparity`, nothing that is drawn cuts through a thing
 of the picture.
 """
 

@@ -10,20 +10,15 @@ input on the first pictures of each set; the clear pictures are restored too.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from common import RESULTS, clear, read, simulated, table, write
 
-from deweather.inference.haze import dehaze
-from deweather.inference.rain import derain
+from deweather.inference import Restorer
 from deweather.jobs.evaluate import Case, evaluate, find_cases
-from deweather.models import Network, create_model
+from deweather.models import create_model
 from deweather.weights.files import load_weights
 
 
@@ -34,13 +29,6 @@ def cases_of(task: str, data: Path, count: int) -> dict[str, list[Case]]:
     for name in ("its",) if task == "haze" else ("rain100l", "rain100h"):
         sets[name] = find_cases(data / name, "paired")[:count]
     return sets
-
-
-def restored(task: str, network: Network, views: Sequence[Any]) -> list[Any]:
-    """The views after one network, without the gates of automatic restoring."""
-    out = [np.array(view) for view in views]
-    (dehaze if task == "haze" else derain)(network, out, torch.device("cpu"))
-    return out
 
 
 def curve(task: str, snapshots: Path, data: Path, count: int, window: int | None) -> list[Any]:
@@ -54,7 +42,8 @@ def curve(task: str, snapshots: Path, data: Path, count: int, window: int | None
             network = create_model(header.model, **{**header.switches, "pool_window": window})
             network.load_state_dict(state)
             network.eval()
-        way = {"after": partial(restored, task, network)}
+        # For a named weather there is no gate: the network's whole change is scored.
+        way = {"after": Restorer(task, networks=network, device="cpu").restore_views}
         gain = {name: evaluate(cases, way).summary("after").gain for name, cases in sets.items()}
         kept = evaluate(untouched, way).summary("after").after
         points.append({"step": int(path.stem), "gain": gain, "clear": kept})

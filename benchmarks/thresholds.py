@@ -20,8 +20,10 @@ from common import Pixels, pixels_of, scene_of, table, write
 
 from deweather.data import SceneLibrary
 from deweather.image.frames import to_frames
-from deweather.inference.haze import dehaze, size_of_haze
-from deweather.inference.rain import derain, size_of_rain
+from deweather.inference import Restorer
+from deweather.inference.forward import Forward
+from deweather.inference.haze import HazeStage
+from deweather.inference.rain import RainStage
 from deweather.inference.thresholds import blackened, fade
 from deweather.metrics import REPORT, psnr
 from deweather.models import Network
@@ -48,9 +50,17 @@ def scenes(data: Path, count: int) -> Iterator[Scene]:
         yield scene_of(library.pairs[int(i)])
 
 
+def size_of_change(task: str, network: Network, views: list[Pixels]) -> float:
+    """What the gate of `auto` holds against its threshold."""
+    forward = Forward(network, CPU)
+    if task == "haze":
+        return HazeStage(forward, skip_clear=True).measure(views).change
+    return RainStage(forward, skip_clear=True).measure(views).streaks or 0.0
+
+
 def measure(task: str, network: Network, data: Path, count: int) -> list[dict[str, Any]]:
     """Size of the change, PSNR before and after, for every scene without and with weather."""
-    size_of, restore = (size_of_haze, dehaze) if task == "haze" else (size_of_rain, derain)
+    restorer = Restorer(task, networks=network, device=CPU)
     rows = []
     for number, scene in enumerate(scenes(data, count)):
         cases: list[tuple[str, list[Pixels], list[Pixels]]] = []
@@ -67,15 +77,14 @@ def measure(task: str, network: Network, data: Path, count: int) -> list[dict[st
             )
             cases.append(("weather", pixels_of(rain.degraded), pixels_of(rain.target)))
         for kind, bad, good in cases:
-            restored = [view.copy() for view in bad]
-            restore(network, restored, CPU)
+            restored = restorer.restore_views(bad)
             rows.append(
                 {
                     "kind": kind,
-                    "size": size_of(network, bad, CPU),
+                    "size": size_of_change(task, network, bad),
                     "before": psnr(to_frames(bad), to_frames(good)).item(),
                     "after": psnr(to_frames(restored), to_frames(good)).item(),
-                    "blackened": blackened(to_frames(bad), to_frames(restored)),
+                    "blackened": blackened(to_frames(bad), to_frames(restored)).item(),
                 }
             )
     return rows

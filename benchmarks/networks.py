@@ -11,8 +11,8 @@ given, too.
 
 Memory is what a process takes at most for 512x512 beyond what it holds with the network loaded, where
 the C library gives large blocks back at once, so that it is what is in use and not what is kept for
-later; and the same for a straightforward evaluation: same weights, same outputs, no gradients either,
-but the layers as they are defined. Every attention map is stored, maps are worked on whole,
+later; and the same for a plain evaluation: same weights, same outputs, no gradients either, but the
+layers as they are defined. Every attention map is stored, maps are worked on whole,
 concatenated where a layer reads several, enlarged where it reads them enlarged, batch norms are layers.
 
 On CUDA, if there is a device: milliseconds for the same input in float32, in bfloat16, and in
@@ -45,15 +45,15 @@ from deweather.nn.memory import reusing_memory
 
 THREADS = 2
 STEREO = ("psidnet", "apanet", "stereoirr")
-MARKS = {
+TARGETS = {
     "psidnet": (70.0, 66.0),
     "dcmpnet": (71.0, 42.0),
     "apanet": (185.0, 70.0),
     "kanet": (5.0, 4.5),
 }
-"""Units of the authors' code, and what ours may cost at most."""
+"""Units that the authors' code takes, and that ours may take at most."""
 
-NETWORKS = [*MARKS, "apanet corrected", "stereoirr"]
+NETWORKS = [*TARGETS, "apanet corrected", "stereoirr"]
 RESULT = Path(__file__).parent / "results" / "networks.json"
 
 EXACT = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
@@ -154,7 +154,7 @@ def normed(self: Any, *maps: Tensor) -> Tensor:
     return F.relu(self.norm(self.conv(torch.cat(maps, dim=1))))
 
 
-def straightforward() -> contextlib.ExitStack:
+def plain_evaluation() -> contextlib.ExitStack:
     """Evaluates layers by their definitions: with gradients on, the networks cut nothing up."""
     stack = contextlib.ExitStack()
     stack.enter_context(torch.enable_grad())  # the weights want none, so nothing is kept
@@ -178,7 +178,7 @@ def status(field: str) -> int:
 def measure_memory(name: str, *, plain: bool) -> dict[str, Any]:
     """What restoring 512x512 takes beyond the loaded network, and what comes out of it."""
     network, frames = make(name), frames_for(name, 512)
-    with straightforward() if plain else torch.inference_mode():
+    with plain_evaluation() if plain else torch.inference_mode():
         network(frames_for(name, 64))  # the kernels are loaded
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
         held = status("VmRSS")
@@ -236,13 +236,14 @@ def row(case: dict[str, Any]) -> list[Any]:
         f"{case['parameters'] / 1e6:.2f}",
         f"{case['gflop']:.1f}",
         case["units"],
-        *(case[k] if case[k] is not None else "-" for k in ("authors_units", "mark")),
+        case["authors_units"],
+        case["target_units"],
         round(case["peak_bytes"] / 2**20),
-        round(case["straightforward_bytes"] / 2**20),
-        f"{case['peak_bytes'] / case['straightforward_bytes']:.0%}",
+        round(case["plain_bytes"] / 2**20),
+        f"{case['peak_bytes'] / case['plain_bytes']:.0%}",
     ]
     cuda = case["cuda"] or {}
-    return cells + [cuda.get(k) or "-" for k in ("float32", "bfloat16", "compiled")]
+    return cells + [cuda.get(k) for k in ("float32", "bfloat16", "compiled")]
 
 
 def main() -> None:
@@ -263,20 +264,20 @@ def main() -> None:
         memory, plain = (child(kind, name, 0) for kind in ("memory", "plain"))
         if abs(memory["mean"] - plain["mean"]) > 1e-4:
             raise SystemExit(f"{name}: both evaluations differ, {memory} and {plain}")
-        authors, mark = MARKS.get(name, (None, None))
+        authors, target = TARGETS.get(name, (None, None))
         cases.append(
             {
                 "network": name,
                 **child("time", name, args.seconds),
                 "authors_units": authors,
-                "mark": mark,
+                "target_units": target,
                 "peak_bytes": memory["bytes"],
-                "straightforward_bytes": plain["bytes"],
+                "plain_bytes": plain["bytes"],
                 "cuda": child("cuda", name, 0) if torch.cuda.is_available() else None,
             }
         )
-    head = ["network", "M parameters", "GFLOP", "units", "authors'", "mark", "peak MiB",
-            "straightforward MiB", "share", "CUDA ms", "bfloat16", "compiled"]  # fmt: skip
+    head = ["network", "M parameters", "GFLOP", "time", "authors'", "target", "peak MiB",
+            "plain MiB", "of plain", "CUDA ms", "bfloat16", "compiled"]  # fmt: skip
     print(table(head, [row(case) for case in cases]))
     if RESULT.exists():  # networks that were not measured this time keep their figures
         measured = {case["network"] for case in cases}

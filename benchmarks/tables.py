@@ -62,7 +62,16 @@ def results_page() -> str:
         'networks; "auto" restores without options; "views singly" restores the two views of a pair as '
         "unrelated pictures. Made by `benchmarks/quality.py`.\n",
         table(
-            ["set", "n", "before", "known weather", "gain", "auto", "views singly", "worst (auto)"],
+            [
+                "set",
+                "pictures",
+                "before",
+                "known weather",
+                "gain",
+                "auto",
+                "views singly",
+                "worst (auto)",
+            ],
             quality_rows(quality),
         ),
         "\n## Learning curve\n",
@@ -109,21 +118,22 @@ def network_costs() -> list[str]:
     networks = read("networks")
     rows = [
         [c["network"], f"{c['parameters'] / 1e6:.2f}", f"{c['gflop']:.1f}", c["units"],
-         c["authors_units"], c["mark"], round(c["peak_bytes"] / 2**20),
-         round(c["straightforward_bytes"] / 2**20),
-         f"{c['peak_bytes'] / c['straightforward_bytes']:.0%}",
+         c["authors_units"], c["target_units"], round(c["peak_bytes"] / 2**20),
+         round(c["plain_bytes"] / 2**20), f"{c['peak_bytes'] / c['plain_bytes']:.0%}",
          *((c["cuda"] or {}).get(k) for k in ("float32", "bfloat16", "compiled"))]
         for c in networks["cases"]
     ]  # fmt: skip
-    head = ["network", "M parameters", "GFLOP", "units", "authors' code", "mark", "peak MiB",
-            "straightforward MiB", "share", "CUDA ms", "bfloat16 ms", "compiled ms"]  # fmt: skip
+    head = ["network", "M parameters", "GFLOP", "time", "authors' code", "target", "peak MiB",
+            "plain MiB", "of plain", "CUDA ms", "bfloat16 ms", "compiled ms"]  # fmt: skip
     return [
         "\n## Networks\n",
         f"The published sizes at 256x256, of stereo networks a pair, on {networks['threads']} CPU "
-        "threads, behaving as released but where it says corrected. A unit is the time of a 3x3 "
-        "convolution of 64 to 64 channels on 256x256 pixels in the same run. Memory is what a process "
-        "takes at 512x512 beyond the loaded network, and what it takes if every layer is evaluated as "
-        "it is defined. Made by `benchmarks/networks.py`.\n",
+        "threads, behaving as released but where it says corrected. Times are in units: how many times "
+        "as long as a 3x3 convolution of 64 to 64 channels on 256x256 pixels in the same run. Packed is "
+        "a copy whose weights lie in the order of the kernels (`deweather.nn.packing`). The target is "
+        "what the network may take at most, set by the time of the authors' code. Memory is what a "
+        "process takes at 512x512 beyond the loaded network; plain is what it takes if every layer is "
+        "evaluated as it is defined. Made by `benchmarks/networks.py`.\n",
         table(head, rows),
     ]
 

@@ -1,4 +1,4 @@
-"""Shared by the benchmark scripts: checking scenes, cases to score, result files, Markdown tables."""
+"""Shared by the benchmark scripts: checking scenes, cases to score, result files, tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import markdown_table
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -92,27 +93,6 @@ def write(name: str, result: dict[str, Any]) -> None:
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, aligned: bool = True) -> str:
-    """A Markdown table; floats get two decimals, None a dash.
-
-    Args:
-        head: names of the columns.
-        rows: cells.
-        aligned: pad the cells, for reading in a terminal.
-    """
-
-    def text(value: Any) -> str:
-        if value is None:
-            return "–"
-        return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-    cells = [list(head), *([text(value) for value in row] for row in rows)]
-    if not aligned:
-        lines = ["| " + " | ".join(row) + " |" for row in cells]
-        return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    return "\n".join(lines)
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table whose cells are padded, for reading in a terminal."""
+    return markdown_table.table(head, rows, aligned=True)

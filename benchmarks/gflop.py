@@ -22,7 +22,7 @@ def main() -> None:
     for name in list_models():
         with torch.device("meta"):  # shapes only: nothing is computed
             found[name] = round(count_gflop_per_megapixel(create_model(name).eval()), 1)
-    print(table([["network", "GFLOP per MP"], *([name, f"{n:.1f}"] for name, n in found.items())]))
+    print(table(["network", "GFLOP per MP"], [[name, f"{n:.1f}"] for name, n in found.items()]))
     SHIPPED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

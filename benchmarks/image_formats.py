@@ -186,7 +186,7 @@ def main() -> None:
                     print(cases[-1], flush=True)
     rows = [[c["format"], c["library"], *(c["found"] or {"": "not read"}).values()] for c in cases]
     head = ["format", "library", "exact", "deep error", "profile", "EXIF", "size", "limit MiB"]
-    print(table([head, *(r + [""] * (len(head) - len(r)) for r in rows)]))
+    print(table(head, rows))
     write("image_formats", {"cases": cases})
 
 

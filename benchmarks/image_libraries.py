@@ -321,7 +321,7 @@ def main() -> None:
                     print(kind, task, name, found, flush=True)
         result["formats"][kind] = rows
         figures = [[n, t, json.dumps(v)] for n, r in rows.items() for t, v in r.items()]
-        print(table([["library", "task", "figures"], *figures]))
+        print(table(["library", "task", "figures"], figures))
     write("image_libraries", result)
 
 

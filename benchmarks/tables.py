@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import common
 from common import read
+from markdown_table import table
 
 ROOT = Path(__file__).parents[1]
 SETS = {
@@ -26,11 +26,6 @@ SETS = {
     "its": "RESIDE ITS (4)",
     "clear": "clear, against itself",
 }
-
-
-def table(head: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table as the pages hold it."""
-    return common.table(head, rows, aligned=False)
 
 
 def quality_rows(quality: dict[str, Any]) -> list[list[Any]]:

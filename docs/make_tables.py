@@ -17,17 +17,16 @@ from typing import Any
 
 from deweather.data.layout_table import LAYOUTS
 from deweather.image import EXTENSIONS
+from deweather.metrics import PROTOCOLS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from markdown_table import table
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
+
+
 KEPT = {"icc": "ICC", "xmp": "XMP", "dpi": "resolution", "exif readable": "EXIF"}
-
-
-def markdown(rows: Sequence[Sequence[object]]) -> str:
-    """A table; the first row is its head."""
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def result(name: str) -> dict[str, Any]:
@@ -37,11 +36,13 @@ def result(name: str) -> dict[str, Any]:
 
 def layouts() -> str:
     """A row for each layout: name, data set, weather, views, names of the files; then PICTURE."""
-    rows: list[Sequence[object]] = [("layout", "data set", "weather", "views", "files")]
+    head = ("layout", "data set", "weather", "views", "files")
+    rows: list[Sequence[object]] = []
     for layout in LAYOUTS.values():
         files = "<br>".join("{}: `{}`".format(*name.split(": ", 1)) for name in layout.names())
-        rows.append((f"`{layout.name}`", layout.title, layout.weather, layout.views, files))
-    return f"{markdown(rows)}\n\nPICTURE is any of {', '.join(EXTENSIONS)}."
+        views = "1 or 2" if layout.mixed else layout.views
+        rows.append((f"`{layout.name}`", layout.title, layout.weather, views, files))
+    return f"{table(head, rows)}\n\nPICTURE is any of {', '.join(EXTENSIONS)}."
 
 
 def lost(kept: dict[str, bool]) -> str:
@@ -67,10 +68,9 @@ def libraries(kind: str) -> str:
     """PNG or TIFF: a row for each library."""
     found = result("image_libraries")
     rows = found["formats"][kind]
-    out: list[Sequence[object]] = [
-        ("library", "MiB", "read", "written", "lost", "damage refused", "odd files read",
-         "reading: time", "bytes a pixel", "writing: time", "bytes a pixel")
-    ]  # fmt: skip
+    head = ("library", "MiB", "read", "written", "lost", "damage refused", "odd files read",
+            "reading: time", "bytes a pixel", "writing: time", "bytes a pixel")  # fmt: skip
+    out: list[Sequence[object]] = []
     for name, row in rows.items():
         exact, robust = row["exact"], row["robust"]
         out.append(
@@ -86,28 +86,34 @@ def libraries(kind: str) -> str:
                 *beside(row, rows["own"], "write"),
             ]
         )
-    return markdown(out)
+    return table(head, out)
 
 
 def readers() -> str:
     """AVIF, HEIC and JPEG XL: a row for each format and library."""
     titles = {"avif": "AVIF", "heic": "HEIC", "jxl": "JPEG XL"}
     said = {True: "yes", False: "no"}
-    out: list[Sequence[object]] = [
-        ("format", "library", "8 bits", "deeper, off by", "ICC", "EXIF", "MiB before the size")
-    ]
+    head = ("format", "library", "8 bits", "deeper, off by", "ICC", "EXIF", "MiB before the size")
+    out: list[Sequence[object]] = []
     for case in result("image_formats")["cases"]:
         name, found = [titles[case["format"]], case["library"]], case["found"]
         if found is None:
-            out.append([*name, "not read", "", "", "", ""])
+            out.append([*name, "not read"])
             continue
         facts = [said[found[key]] for key in ("exact", "profile", "exif")]
         out.append([*name, facts[0], found["deep error"], *facts[1:], found["limit MiB"]])
-    return markdown(out)
+    return table(head, out)
+
+
+def protocols() -> str:
+    """A row for each protocol of scores."""
+    rows = [(f"`{p.name}`", p.title) for p in PROTOCOLS.values()]
+    return table(("protocol", "how two pictures are compared"), rows)
 
 
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "layouts": ("data.md", layouts),
+    "protocols": ("data.md", protocols),
     "png": ("formats.md", lambda: libraries("png")),
     "tiff": ("formats.md", lambda: libraries("tiff")),
     "readers": ("formats.md", readers),

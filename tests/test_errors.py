@@ -1,6 +1,8 @@
 """Error messages name the value and the remedy, and errors travel between processes."""
 
+import importlib
 import pickle
+import re
 
 import cv2
 import pytest
@@ -66,3 +68,25 @@ def test_all_share_one_base():
 )
 def test_a_lack_of_memory_is_told_from_other_errors(error, expected):
     assert errors.is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "instead"),
+    [
+        ("data", "Stage", "Phase"),
+        ("data", "Source", "PictureFile"),
+        ("data", "WholePictures", "PairBatch.of"),
+        ("image", "match_pairs", "find_pairs"),
+        ("metrics", "PSNR_PROTOCOL", "REPORT.of('psnr')"),
+        ("losses", "ssim", "deweather.metrics.structural_similarity"),
+    ],
+)
+def test_earlier_names_tell_the_new_ones(module, name, instead):
+    said = re.escape(f"deweather.{module}.{name} is gone; use {instead}")
+    with pytest.raises(ImportError, match=said):
+        exec(f"from deweather.{module} import {name}")
+    found = importlib.import_module(f"deweather.{module}")
+    with pytest.raises(ImportError, match=said):
+        getattr(found, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        found.nothing  # noqa: B018

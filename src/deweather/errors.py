@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NoReturn
 
 
 class DeweatherError(Exception):
@@ -80,3 +81,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     said = str(error).lower()
     words = ("out of memory", "allocate memory", "not enough memory", "insufficient memory")
     return any(word in said for word in words)
+
+
+def names_of_earlier_versions(module: str, table: Mapping[str, str]) -> Callable[[str], NoReturn]:
+    """A module's `__getattr__` that tells what has become of its earlier names.
+
+    Args:
+        module: its name.
+        table: earlier names, and what to use instead.
+    """
+
+    def refuse(name: str) -> NoReturn:
+        if name in table:  # `from module import name` would swallow the text of an AttributeError
+            raise ImportError(f"{module}.{name} is gone; use {table[name]}.", name=module)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return refuse

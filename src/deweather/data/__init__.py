@@ -9,6 +9,8 @@ Degraded and clean pictures from disk:
 Clear pictures, which weather is put into: `SceneBatches(SceneLibrary.of(pictures), ...)`.
 """
 
+from typing import TYPE_CHECKING
+
 from deweather.data.crops import Curriculum, Phase, Photometric
 from deweather.data.layout_table import LAYOUTS, find_layout
 from deweather.data.layouts import Layout, Listing, PictureFile, Sample
@@ -18,6 +20,7 @@ from deweather.data.paired import PairBatch, PairedBatches
 from deweather.data.pictures import PictureSet
 from deweather.data.scene_library import SceneLibrary
 from deweather.data.scenes import SceneBatches
+from deweather.errors import names_of_earlier_versions
 
 __all__ = [
     "LAYOUTS",
@@ -37,3 +40,13 @@ __all__ = [
     "find_layout",
     "find_samples",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take any name for known
+    __getattr__ = names_of_earlier_versions(
+        __name__,
+        {
+            "Source": "PictureFile",
+            "Stage": "Phase",
+            "WholePictures": "PairBatch.of(pictures.load(index), id)",
+        },
+    )

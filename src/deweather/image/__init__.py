@@ -11,6 +11,9 @@ figures. AVIF is read by Pillow, HEIC by the extra `heic`; no reader of JPEG XL 
 before it decodes, or gives its profile.
 """
 
+from typing import TYPE_CHECKING
+
+from deweather.errors import names_of_earlier_versions
 from deweather.image.camera import Camera
 from deweather.image.files import (
     MAX_PIXELS,
@@ -57,3 +60,6 @@ __all__ = [
     "split_side_by_side",
     "write_picture",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take any name for known
+    __getattr__ = names_of_earlier_versions(__name__, {"match_pairs": "find_pairs"})

@@ -1,5 +1,8 @@
 """What training minimises: functions of a restored and a clean picture, a mean over everything."""
 
+from typing import TYPE_CHECKING
+
+from deweather.errors import names_of_earlier_versions
 from deweather.losses.contrastive import ContrastiveLoss, level_weights
 from deweather.losses.decorrelation import fourier_functions, sample_weights
 from deweather.losses.difference import depth_loss, difference_weights, weighted_depth_l1
@@ -38,3 +41,11 @@ __all__ = [
     "total_variation_squared",
     "weighted_depth_l1",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take any name for known
+    __getattr__ = names_of_earlier_versions(
+        __name__,
+        {
+            "ssim": "deweather.metrics.structural_similarity(..., padding='zero')",
+        },
+    )

@@ -55,7 +55,7 @@ def results_page() -> str:
         f"PSNR in dB by the protocol *{quality['protocol']}*. The scenes were never trained on. "
         '"Known weather" restores with `--weather` set, but for rain with its veil, which takes both '
         'networks; "auto" restores without options; "views singly" restores the two views of a pair as '
-        "unrelated pictures. Made by `benchmarks/quality.py`.\n",
+        "unrelated pictures. Made by `benchmarks/quality/scores.py`.\n",
         table(
             [
                 "set",
@@ -73,7 +73,7 @@ def results_page() -> str:
         "Gain over the input on the first pictures of the checking sets while the bundled weights were "
         "trained; the second part of the training begins at step 5400 (haze) and 6100 (rain), the "
         "third at 10400 (haze). In its first part the rain network was to take off the veil, too. Made "
-        "by `benchmarks/learning_curve.py`.\n",
+        "by `benchmarks/quality/learning_curve.py`.\n",
     ]
     for task, curve in read("learning_curve")["curves"].items():
         names = list(curve[0]["gain"])
@@ -82,7 +82,7 @@ def results_page() -> str:
     parts += [
         "\n## Time and memory\n",
         f"{speed['threads']} CPU threads ({speed['machine']['machine']}), file to file, JPEG. Made by "
-        "`benchmarks/speed.py`.\n",
+        "`benchmarks/cost/speed.py`.\n",
         table(
             ["weather", "megapixels", "first picture s", "next s", "s per megapixel", "peak MiB"],
             [[c["weather"], f"{c['megapixels']:g}", c["first"], c["next"],
@@ -95,7 +95,7 @@ def results_page() -> str:
     parts += [
         "\n## Tiles\n",
         "Largest difference between a picture restored in tiles and in one piece, away from the "
-        "border of the picture, in units of 1/255. Made by `benchmarks/tiles.py`.\n",
+        "border of the picture, in units of 1/255. Made by `benchmarks/quality/tiles.py`.\n",
         table(["network", "tile", "largest", "mean"],
               [[c["network"], c["tile"], c["largest"], c["mean"]] for c in tiles["cases"]]),
         "\n## Simulated weather\n",
@@ -128,7 +128,7 @@ def network_costs() -> list[str]:
         "a copy whose weights lie in the order of the kernels (`deweather.nn.packing`). The target is "
         "what the network may take at most, set by the time of the authors' code. Memory is what a "
         "process takes at 512x512 beyond the loaded network; plain is what it takes if every layer is "
-        "evaluated as it is defined. Made by `benchmarks/networks.py`.\n",
+        "evaluated as it is defined. Made by `benchmarks/cost/networks.py`.\n",
         table(head, rows),
     ]
 
@@ -162,7 +162,7 @@ def weather() -> str:
     return (
         f"Pairs of 256x256 pixels on {result['machine']['cpu_threads']} CPU threads; a training step "
         "of `stereoirr-small` on the same pair; growth of memory after the warm-up. Made by "
-        "`benchmarks/weather.py`.\n\n"
+        "`benchmarks/cost/weather.py`.\n\n"
         + table(["weather", "pairs/s", "of a training step", "growth, MiB"], rows)
     )
 
@@ -179,7 +179,7 @@ def training() -> list[str]:
         "weather of their recipe: where there is some, PSNR of the input and its gain; elsewhere PSNR "
         f"of the result, at most {methods.get('cap', 60):g}. Runs are of equal time, not of equal "
         "length. Made by "
-        "`benchmarks/training.py`.\n",
+        "`benchmarks/quality/training.py`.\n",
         f"`methods`: {methods['minutes']:g} minutes each.\n",
         table(
             ["method", "recipe", "changed in it", "steps", *head],
@@ -215,11 +215,11 @@ def robustness() -> str:
     return (
         f"- Bad files: {verdict[bad['passed']]}. {bad['kinds']} kinds (empty, cut off, damaged, "
         "renamed, bombs, folders, links to nothing, ...); each is reported with its name and its "
-        "reason, and the good pictures beside them are restored (`benchmarks/bad_files.py`).\n"
+        "reason, and the good pictures beside them are restored (`benchmarks/robustness/bad_files.py`).\n"
         f"- Interrupted runs: {verdict[interrupted['passed']]}. {len(interrupted['kills'])} runs "
         f"killed at random moments, {interrupted['killed_while_writing']} of them while writing: "
         f"{wrong} wrong or incomplete outputs, inputs {changed}; "
-        "the next run completes each batch (`benchmarks/interrupted.py`)."
+        "the next run completes each batch (`benchmarks/robustness/interrupted.py`)."
     )
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 HAZE = (0.025, 0.044)
 """Root mean square of the change by a haze network, in sRGB units, up to which it is dropped and from
 which it is kept whole. These and the following were chosen on training scenes by
-`benchmarks/thresholds.py`, above all that clear scenes reached there."""
+`benchmarks/quality/thresholds.py`, above all that clear scenes reached there."""
 
 STREAKS = (0.001, 0.00175)
 """The same for the darkening by a rain network that the share `WET` of all blocks reaches."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from deweather.models.base import Network
 
 SHIPPED = Path(__file__).with_name("gflop.json")
-"""GFLOP for a megapixel by the name of the variant; `benchmarks/gflop.py` writes it."""
+"""GFLOP for a megapixel by the name of the variant; `benchmarks/cost/gflop.py` writes it."""
 
 _SIDE = 512
 

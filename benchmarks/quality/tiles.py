@@ -1,6 +1,6 @@
 """How well tiles agree with the whole picture, with the bundled rain weights.
 
-    python benchmarks/tiles.py [--weights NAME|FILE]
+    python benchmarks/quality/tiles.py [--weights NAME|FILE]
 
 A rainy motorcycle scene is restored in one piece and in tiles; a band of the picture's own border is
 left out, because there both see the same border.
@@ -9,17 +9,21 @@ left out, because there both see the same border.
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 import skimage.data
 import torch
-from common import table, write
 
 from deweather.inference.forward import Forward
 from deweather.inference.tiles import restore_tiled
 from deweather.weather import Scene, Streaks
 from deweather.weights.cards import find_weights
 from deweather.weights.files import load_weights
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table, write
 
 BORDER = 16
 

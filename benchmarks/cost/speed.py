@@ -1,6 +1,6 @@
 """Time and memory of restoring, by weather and picture size, on two CPU threads. Linux only.
 
-    python benchmarks/speed.py [--sizes 1 12 100] [--name NAME]
+    python benchmarks/cost/speed.py [--sizes 1 12 100] [--name NAME]
 
 Each measurement is a process of its own that restores a JPEG file into another. "first" is the time
 of the first picture with networks loaded and nothing warmed up, "next" the median of the following
@@ -19,7 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, table, write
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import RESULTS, read, table, write
 
 THREADS = 2
 
@@ -115,10 +116,9 @@ def main() -> None:
                 cases.append({"weather": weather, "megapixels": size, **figures})
                 print(table(head, rows[-1:]), flush=True)
     print("\n" + table(head, rows))
-    path = RESULTS / f"{args.name}.json"
-    if path.exists():  # keep what was measured before and not now
+    if (RESULTS / f"{args.name}.json").exists():  # keep what was measured before and not now
         done = {(c["weather"], c["megapixels"]) for c in cases}
-        before = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        before = read(args.name)["cases"]
         cases += [c for c in before if (c["weather"], c["megapixels"]) not in done]
     cases.sort(key=lambda c: (c["weather"], c["megapixels"]))
     write(args.name, {"threads": THREADS, "cases": cases})

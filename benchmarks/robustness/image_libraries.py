@@ -1,7 +1,7 @@
 """A trial of libraries in place of our own code for PNG and TIFF, decided by figures. Linux only.
 
     pip install 'pyvips[binary]' tifffile imagecodecs      # into an environment of its own
-    python benchmarks/image_libraries.py [--megapixels 100] [--rounds 1] [--libraries NAME ...]
+    python benchmarks/robustness/image_libraries.py [--megapixels 100] [--rounds 1] [--libraries NAME ...]
 
 Each library does what our code does, behind the protocol of `image_backends.py`:
 
@@ -34,10 +34,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table, write
 from image_backends import BACKENDS, Array, Backend, Content
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table, write
+
 from tests.image import make, profiles
 from tests.image.bad_files import BAD_FILES, ODD_FILES
 from tests.image.test_reading import TIFF_LAYOUTS

@@ -1,6 +1,6 @@
 """Operations of every variant of every network, into the file that the package ships.
 
-    python benchmarks/gflop.py
+    python benchmarks/cost/gflop.py
 
 `deweather models` shows the figures; a test counts them again.
 """
@@ -8,12 +8,16 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import torch
-from common import table
 
 from deweather.models import create_model, list_models
 from deweather.models.cost import SHIPPED, count_gflop_per_megapixel
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table
 
 
 def main() -> None:

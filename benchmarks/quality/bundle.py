@@ -1,6 +1,6 @@
 """Puts the weights of a run into the package: half precision, with a card.
 
-    python benchmarks/bundle.py RUN/weights.safetensors NAME --training "how long, on what" \
+    python benchmarks/quality/bundle.py RUN/weights.safetensors NAME --training "how long, on what" \
         --commit HASH --recipe recipes/NAME.yaml [--switch pool_window=80] [--blend FILE 0.6]
 
 `--blend` takes the weighted mean with the weights that a run started from, here 0.6 of FILE and 0.4 of
@@ -26,7 +26,7 @@ from deweather.models import create_model
 from deweather.weights.cards import BUNDLED, Card, write_card
 from deweather.weights.files import load_weights, save_weights
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SETS = {"haze": ["own haze", "its"], "rain": ["own streaks", "rain100l", "rain100h"]}
 TRAINED_ON = [
     "BSDS500 (209 photographs; non-commercial research)",

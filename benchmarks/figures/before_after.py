@@ -1,6 +1,6 @@
 """Makes the picture of the README: input, restored and truth, in haze and in rain.
 
-    python benchmarks/before_after.py
+    python benchmarks/figures/before_after.py
 
 The scene is scikit-image's motorcycle pair, the weather that of `deweather demo`; each row is the left
 view, restored as part of its pair without options.
@@ -8,16 +8,19 @@ view, restored as part of its pair without options.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
-from common import pixels_of
 
 from deweather.inference import Restorer
 from deweather.jobs.demo import demo_scenes
 
-OUT = Path(__file__).parents[1] / "docs" / "before_after.jpg"
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import pixels_of
+
+OUT = Path(__file__).parents[2] / "docs" / "before_after.jpg"
 WIDTH = 1200
 
 

@@ -1,7 +1,7 @@
 """Which library reads AVIF, HEIC and JPEG XL as `read_picture` must. Linux only.
 
     pip install 'pyvips[binary]' imagecodecs pillow-heif pillow-jxl-plugin   # an environment of its own
-    python benchmarks/image_formats.py
+    python benchmarks/robustness/image_formats.py
 
 - exact: a lossless picture of 8 bits comes back to the bit, and how far one of 12 (AVIF), 10 (HEIC) or 16
   bits (JPEG XL) is off, in steps of its own depth;
@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table, write
 from image_backends import Array
 from image_libraries import status
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table, write
+
 from tests.image import make, profiles
 
 ICC, EXIF = profiles.rgb_profile("sRGB"), b"Exif\0\0" + make.exif()

@@ -1,7 +1,9 @@
 """SHA-256 of what the bundled networks make of a fixed set of odd pictures, before and after a change.
 
-    OMP_NUM_THREADS=1 python benchmarks/same_pictures.py --name same_pictures    # write the result file
-    OMP_NUM_THREADS=1 python benchmarks/same_pictures.py --check same_pictures   # compare with it
+    OMP_NUM_THREADS=1 python benchmarks/robustness/same_pictures.py --name same_pictures
+    OMP_NUM_THREADS=1 python benchmarks/robustness/same_pictures.py --check same_pictures
+
+The first command writes the result file, the second compares with it.
 
 The inputs are made from seeds and from scikit-image's motorcycle pair, without any weather of this
 package, so that only a change in restoring (or in reading and writing) can change the hashes. They are
@@ -25,7 +27,6 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
-from common import RESULTS, table, write
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -33,7 +34,10 @@ from deweather import Restorer
 from deweather.checksum import sha256
 from deweather.image import read_picture
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import RESULTS, table, write
+
 from tests.image.make import exif, png, tiff
 from tests.image.profiles import cmyk_profile, rgb_profile
 

@@ -1,6 +1,6 @@
 """What the automatic mode takes for weather: the evidence for the thresholds in inference/thresholds.py.
 
-    python benchmarks/thresholds.py --data DIR [--rain FILE] [--haze FILE] [--count N]
+    python benchmarks/quality/thresholds.py --data DIR [--rain FILE] [--haze FILE] [--count N]
 
 DIR is a folder of clean training pictures, see `SceneLibrary.read`: the pictures that weights are
 checked on have no part in this. Each scene is restored as it is and in random weather. The tables show
@@ -10,13 +10,13 @@ how large a change is where there was nothing to remove, and what a threshold wo
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import Pixels, pixels_of, scene_of, table, write
 
 from deweather.data import SceneLibrary
 from deweather.image.frames import to_frames
@@ -31,6 +31,9 @@ from deweather.weather import Scene, random_haze, random_rain
 from deweather.weather.depth import synthetic_disparity
 from deweather.weights import find_weights
 from deweather.weights.files import load_weights
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import Pixels, pixels_of, scene_of, table, write
 
 CPU = torch.device("cpu")
 RATIO = 1.75  # from where a change is dropped to where it is kept whole

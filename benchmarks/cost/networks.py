@@ -1,6 +1,6 @@
 """Cost of the networks in their published sizes: parameters, products, time, memory. Linux only.
 
-    python benchmarks/networks.py [--networks NAME ...] [--seconds S]
+    python benchmarks/cost/networks.py [--networks NAME ...] [--seconds S]
 
 Time is given in units of a convolution of 64 to 64 channels, 3x3, on 256x256 pixels, float32, two CPU
 threads, best against best, measured by turns in one process of their own for each network. Input are
@@ -36,12 +36,14 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
-from common import table, write
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deweather.models import Network, create_model
 from deweather.nn.memory import reusing_memory
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import RESULTS, read, table, write
 
 THREADS = 2
 STEREO = ("psidnet", "apanet", "stereoirr")
@@ -54,7 +56,6 @@ TARGETS = {
 """Units that the authors' code takes, and that ours may take at most."""
 
 NETWORKS = [*TARGETS, "apanet corrected", "stereoirr"]
-RESULT = Path(__file__).parent / "results" / "networks.json"
 
 EXACT = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 """Settings of glibc with which every block from 4 MiB is a mapping of its own."""
@@ -279,9 +280,11 @@ def main() -> None:
     head = ["network", "M parameters", "GFLOP", "time", "authors'", "target", "peak MiB",
             "plain MiB", "of plain", "CUDA ms", "bfloat16", "compiled"]  # fmt: skip
     print(table(head, [row(case) for case in cases]))
-    if RESULT.exists():  # networks that were not measured this time keep their figures
+    if (
+        RESULTS / "networks.json"
+    ).exists():  # networks that were not measured this time keep their figures
         measured = {case["network"] for case in cases}
-        held = json.loads(RESULT.read_text(encoding="utf-8"))["cases"]
+        held = read("networks")["cases"]
         cases += [case for case in held if case["network"] not in measured]
         cases.sort(key=lambda case: NETWORKS.index(case["network"]))
     write("networks", {"threads": THREADS, "cases": cases})

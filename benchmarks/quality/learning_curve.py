@@ -1,6 +1,6 @@
 """How the bundled weights became what they are: scores of a run's snapshots.
 
-    python benchmarks/learning_curve.py --data DIR [--haze RUN/snapshots] [--rain RUN/snapshots]
+    python benchmarks/quality/learning_curve.py --data DIR [--haze RUN/snapshots] [--rain RUN/snapshots]
 
 A task without snapshots keeps the curve that it had.
 DIR is laid out as for `quality.py`. Scores are gains in PSNR (rgb_uint8_rounded, whole frame) over the
@@ -10,16 +10,18 @@ input on the first pictures of each set; the clear pictures are restored too.
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from common import RESULTS, clear, read, simulated, table, write
 
 from deweather.inference import Restorer
 from deweather.jobs.evaluate import Case, evaluate, find_cases
 from deweather.models import create_model
 from deweather.weights.files import load_weights
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import RESULTS, clear, read, simulated, table, write
 
 
 def cases_of(task: str, data: Path, count: int) -> dict[str, list[Case]]:

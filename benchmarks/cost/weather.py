@@ -1,6 +1,6 @@
 """Speed of the simulated weather: pictures per second, and memory over time.
 
-    python benchmarks/weather.py [--seconds 5] [--device cuda --batch 16 --step] [--name weather]
+    python benchmarks/cost/weather.py [--seconds 5] [--device cuda --batch 16 --step] [--name weather]
 
 Every case degrades pairs of 256x256 pixels, on a CPU with two threads. Memory is the growth of the
 resident set from the end of the warm-up to the end of the case; it does not grow with time. With
@@ -11,6 +11,7 @@ should take less than a fifth of it.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import table, write
 
 from deweather.models import create_model
 from deweather.weather import (
@@ -34,6 +34,9 @@ from deweather.weather import (
     streak_layers,
 )
 from deweather.weather.layers import layered_pair
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table, write
 
 SIDE = 256
 THREADS = 2

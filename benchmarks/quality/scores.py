@@ -1,6 +1,6 @@
 """Quality of the bundled weights on scenes that they were not trained on.
 
-    python benchmarks/quality.py --data DIR [--rain FILE] [--haze FILE] [--limit N] [--name NAME]
+    python benchmarks/quality/scores.py --data DIR [--rain FILE] [--haze FILE] [--limit N] [--name NAME]
 
 DIR holds `stereo_gt/`, `stereo/` (clean pairs), `rain100l/{rainy,clean}`,
 `rain100h/{rainy,clean}` and `its/{hazy,clear}`. Haze and rain of the own simulator are put into the
@@ -13,6 +13,7 @@ is the output against its input.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +21,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from common import clear, simulated, table, write
-
 from deweather.inference import Restorer
 from deweather.jobs.evaluate import Case, Evaluation, Restore, evaluate, find_cases
 from deweather.metrics import REPORT
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import clear, simulated, table, write
 
 PROTOCOL = f"{REPORT.of('psnr')}, whole frame, mean of the views"
 HEAD = ["set", "n", "failed", "before", "named", "gain", "auto", "singly", "least (auto)", "SSIM"]

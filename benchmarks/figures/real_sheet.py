@@ -1,6 +1,6 @@
 """Sheets of real photographs in bad weather before and after, for looking at.
 
-    python benchmarks/real_sheet.py FOLDER --weather haze --out sheet.png [--columns 3]
+    python benchmarks/figures/real_sheet.py FOLDER --weather haze --out sheet.png [--columns 3]
 
 There is no truth to compare with, so no number is printed but how much each picture changed.
 """

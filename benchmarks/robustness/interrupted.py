@@ -1,6 +1,6 @@
 """Twenty runs over a folder of pictures, each killed at a random moment: is anything ever half done?
 
-    python benchmarks/interrupted.py [--kills 20] [--seed 1]
+    python benchmarks/robustness/interrupted.py [--kills 20] [--seed 1]
 
 After every kill each output that is there must be byte for byte that of an uninterrupted run, and
 the inputs must be unchanged. When a killed run had finished the folder, the next one starts over in
@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import table, write
 from PIL import Image
 
 from deweather.checksum import sha256
@@ -33,6 +32,9 @@ from deweather.errors import PictureError
 from deweather.image import read_picture
 from deweather.models import create_model
 from deweather.weights.files import save_weights
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table, write
 
 SUFFIXES = (".png", ".tif", ".png", ".jpg", ".png", ".webp")
 SIZE = (1400, 1000)

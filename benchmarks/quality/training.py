@@ -1,8 +1,8 @@
 """What the small recipes reach from random weights in ten minutes of one core; what ideas are worth.
 
-    python benchmarks/training.py methods --data TRAIN --dev DEV --runs runs/training
-    python benchmarks/training.py ablations --data TRAIN --dev DEV --runs runs/training
-    python benchmarks/training.py distillation --data TRAIN --dev DEV --runs runs/training
+    python benchmarks/quality/training.py methods --data TRAIN --dev DEV --runs runs/training
+    python benchmarks/quality/training.py ablations --data TRAIN --dev DEV --runs runs/training
+    python benchmarks/quality/training.py distillation --data TRAIN --dev DEV --runs runs/training
 
 TRAIN and DEV hold mono/, stereo/ and stereo_gt/; for the distillation also real_rain/. Every run has
 one thread and as many steps as fit into its minutes of processor time on this machine, so its rate
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
-import common
 import torch
 from torch.nn import functional as F
 
@@ -35,7 +35,10 @@ from deweather.train.score import Panel
 from deweather.train.sections import DevSection
 from deweather.weights.files import load
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import common
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 CPU = Machine("cpu")
 DEV_BATCHES = 24
 

@@ -1,6 +1,6 @@
 """Makes the picture of docs/weather.md: visibility by rain rate, left and right view.
 
-    python benchmarks/weather_grid.py
+    python benchmarks/figures/weather_grid.py
 
 The scene is scikit-image's motorcycle pair with its measured disparity, taken as though the rig and all
 distances were three times as large: then there is room for rain between camera and motorcycle. A part
@@ -9,18 +9,21 @@ of the pictures is shown, at full resolution.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from common import pixels_of
 from numpy.typing import NDArray
 
 from deweather.jobs.demo import motorcycle
 from deweather.weather import Compose, Haze, Rain
 
-OUT = Path(__file__).parents[1] / "docs" / "weather_grid.jpg"
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import pixels_of
+
+OUT = Path(__file__).parents[2] / "docs" / "weather_grid.jpg"
 LARGER = 3.0
 VISIBILITIES = (float("inf"), 60.0, 20.0)  # metres
 RATES = (0.0, 8.0, 30.0, 100.0)  # mm/h

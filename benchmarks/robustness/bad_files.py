@@ -1,6 +1,6 @@
 """Bad files among good ones: every one must be reported by name and reason, and harm no other.
 
-    python benchmarks/bad_files.py
+    python benchmarks/robustness/bad_files.py
 
 The files are those of `tests/image/bad_files.py`. Each is put beside three good pictures and
 `deweather restore` is called on the folder (and on the file itself where a search of the folder does
@@ -21,7 +21,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from common import table, write
 from interrupted import command, make_weights
 from PIL import Image
 from typer.testing import CliRunner
@@ -29,7 +28,10 @@ from typer.testing import CliRunner
 from deweather.cli.app import app
 from deweather.image import EXTENSIONS
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table, write
+
 from tests.image.bad_files import BAD_FILES
 
 GOOD = ("a.png", "m.jpg", "z.tif")  # before, among and after the bad ones

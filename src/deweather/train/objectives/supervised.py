@@ -1,4 +1,4 @@
-"""Tasks that compare a restored picture with the clean one and nothing else."""
+"""Objectives that compare a restored picture with the clean one and nothing else."""
 
 from __future__ import annotations
 

@@ -29,14 +29,18 @@ class AveragePool(nn.Module):
         self.window = window
         self.cell = cell
 
+    @property
+    def reach(self) -> int:
+        """Cells to each side of the middle one that a window covers."""
+        return 0 if self.window is None else self.window // (2 * self.cell)
+
     def forward(self, x: Tensor) -> Tensor:
         """Average x: (N, C, H, W) -> (N, C, 1, 1), or (N, C, H / cell, W / cell) with a window."""
         if self.window is None:
             return x.mean((2, 3), keepdim=True)
         cells = F.avg_pool2d(x, self.cell) if self.cell > 1 else x
-        reach = max(self.window // (2 * self.cell), 0)
-        side = 2 * reach + 1
-        return F.avg_pool2d(cells, side, stride=1, padding=reach, count_include_pad=False)
+        side = 2 * self.reach + 1
+        return F.avg_pool2d(cells, side, stride=1, padding=self.reach, count_include_pad=False)
 
 
 def upsample_like(attention: Tensor, like: Tensor) -> Tensor:

@@ -141,7 +141,7 @@ class FoldedNAFBlock(_Unsaved):
         x = x.contiguous(memory_format=torch.channels_last)
         out = torch.empty_like(x)
         # Rows of one sample lie in one piece.
-        for sample, result in zip(x.split(1), out.split(1), strict=True):
+        for sample, result in zip(torch.split(x, 1), torch.split(out, 1), strict=True):
             self._merge(sample, result, self._mix(sample, result))
         return out
 

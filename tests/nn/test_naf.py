@@ -46,6 +46,20 @@ def test_against_the_published_equations():
     torch.testing.assert_close(block(x), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_of_the_published_equations(dtype):
+    # Two maps of 8 rows: on one thread their 1x1 convolutions see 16 maps of one row.
+    block = random_block(6, AveragePool(None, 1)).to(dtype)
+    x, weights = torch.randn(2, 2, 6, 8, 7, dtype=dtype)
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    given = [x, *block.parameters()]
+    expected = by_hand(block, x, lambda y: y.mean((2, 3), keepdim=True))
+    expected = torch.autograd.grad((expected * weights).sum(), given)
+    ours = torch.autograd.grad((block(x) * weights).sum(), given)
+    rounding = 1e-3 if dtype == torch.float32 else 1e-9
+    torch.testing.assert_close(ours, expected, rtol=rounding, atol=rounding)
+
+
 def test_gate_multiplies_halves():
     x = torch.arange(4.0).view(1, 4, 1, 1)
     assert simple_gate(x).flatten().tolist() == [0.0, 3.0]

@@ -42,6 +42,7 @@ from deweather.models.base import (
 )
 from deweather.nn.naf import NAFBlock
 from deweather.nn.norm import ChannelLayerNorm
+from deweather.nn.pointwise import PointwiseConv2d
 from deweather.nn.pool import AveragePool, upsample_like
 from deweather.nn.row_attention import row_attention
 from deweather.nn.scattering import ScatteringHead
@@ -107,9 +108,9 @@ class DualViewMutualAttention(nn.Module):
         joint = 2 * channels
         hidden = max(8, round(expansion * joint))
         self.norm = ChannelLayerNorm(channels)
-        self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(channels, channels, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
+        self.query = PointwiseConv2d(channels, channels)
+        self.key = PointwiseConv2d(channels, channels)
+        self.value = PointwiseConv2d(channels, channels)
         # A new DMA compares normalised features as they are, so like meets like from the first step.
         # From random queries and keys the correspondence is found late or never.
         for conv in (self.query, self.key):
@@ -160,7 +161,7 @@ class StereoIRR(Network):
         for level, blocks in zip(reversed(range(levels)), config.decoder, strict=True):
             below = c << (level + 1)
             self.ups.append(
-                nn.Sequential(nn.Conv2d(below, 2 * below, 1, bias=False), nn.PixelShuffle(2))
+                nn.Sequential(PointwiseConv2d(below, 2 * below, bias=False), nn.PixelShuffle(2))
             )
             self.decoders.append(self._group(blocks, level))
             if level > 0:

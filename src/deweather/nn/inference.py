@@ -5,7 +5,6 @@ Where the time of such a network goes on a CPU, and what the copy does about it:
 - Maps of full resolution lie outside of every cache, and each one freed and taken anew costs page
   faults. A block is worked through in chunks of rows that the cache holds: of all that lies between
   its input and its output only the gated map is ever whole. And freed memory is kept.
-- With one thread torch convolves by 1x1 with a slow kernel. Here oneDNN does it at any number.
 - Weights and shifts of norms are folded into the convolution that follows, the scales of the two
   residual branches into the one before, and adding a branch is a part of its last convolution.
 - A convolution to a few channels wastes most of a vector; it makes several pixels of a row at once.
@@ -23,11 +22,14 @@ from torch import Tensor, nn
 from deweather.errors import ConfigError
 from deweather.nn.chunked_attention import ChunkedAttention, chunked_attention
 from deweather.nn.naf import NAFBlock, simple_gate
-from deweather.nn.pointwise import add_pointwise_, convolve_pointwise
+from deweather.nn.pointwise import suits_onednn
 from deweather.nn.row_chunks import row_chunks
 
 _FEW = 48
 """Channels up to which a mean over them is quicker as a product with a vector."""
+
+_PLACES = ([0, 0], [1, 1], [1, 1], 1)
+"""Padding, stride, dilation and groups of a 1x1 convolution."""
 
 _AT_ONCE = 4
 """Pixels of a row that a convolution to few channels makes at once; 16 numbers fill a vector."""
@@ -54,20 +56,17 @@ def prepared(network: nn.Module) -> nn.Module:
         for name, layer in parent.named_children():
             if isinstance(layer, NAFBlock):
                 setattr(parent, name, FoldedNAFBlock(layer))
-            elif type(layer) is nn.Conv2d and layer.padding_mode == "zeros":
-                setattr(parent, name, _quicker(layer))
+            elif type(layer) is nn.Conv2d and _is_narrow(layer):
+                setattr(parent, name, NarrowConvolution(layer))
     return network
 
 
-def _quicker(layer: nn.Conv2d) -> nn.Module:
-    """A layer that does the same as a convolution in less time, or the convolution itself."""
+def _is_narrow(layer: nn.Conv2d) -> bool:
+    """Whether `NarrowConvolution` does what this layer does."""
     plain = layer.groups == 1 and {*layer.stride, *layer.dilation} == {1}
-    if plain and layer.kernel_size == (1, 1) and layer.padding == (0, 0):
-        return PointwiseConvolution(layer)
+    size = layer.kernel_size == (3, 3) and layer.padding == (1, 1)
     few = layer.out_channels * _AT_ONCE <= 16
-    if plain and few and layer.kernel_size == (3, 3) and layer.padding == (1, 1):
-        return NarrowConvolution(layer)
-    return layer
+    return plain and size and few and layer.padding_mode == "zeros"
 
 
 class _Unsaved(nn.Module):
@@ -75,22 +74,6 @@ class _Unsaved(nn.Module):
 
     def _save_to_state_dict(self, *_: Any) -> None:
         raise ConfigError("a prepared network cannot be saved; save the one that it was made of.")
-
-
-class PointwiseConvolution(_Unsaved):
-    """A 1x1 convolution by oneDNN at any number of threads.
-
-    Args:
-        layer: what it takes the place of.
-    """
-
-    def __init__(self, layer: nn.Conv2d) -> None:
-        super().__init__()
-        self.weight, self.bias = layer.weight, layer.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve maps: (N, C, H, W) -> (N, C', H, W)."""
-        return convolve_pointwise(x, self.weight, self.bias)
 
 
 class NarrowConvolution(_Unsaved):
@@ -152,7 +135,7 @@ class FoldedNAFBlock(_Unsaved):
         for top, stop in row_chunks(x, self.pool.cell):
             first, last = max(top - 1, 0), min(stop + 1, height)
             y = _normalised(x[:, :, first:last], self.eps)
-            y = convolve_pointwise(y, self.expand, self.expand_bias)
+            y = _convolve(y, self.expand, self.expand_bias)
             y = self.depthwise(y)[:, :, top - first : stop - first]
             a, b = y.chunk(2, dim=1)
             attention.add(torch.mul(a, b, out=gated[:, :, top:stop]), top)
@@ -165,9 +148,9 @@ class FoldedNAFBlock(_Unsaved):
             y = gated[:, :, top:stop]
             attended = attention.attend(y, top)
             y.copy_(x[:, :, top:stop])
-            add_pointwise_(y, attended, self.project, self.project_bias)
-            z = convolve_pointwise(_normalised(y, self.eps), self.mlp_in, self.mlp_in_bias)
-            add_pointwise_(y, simple_gate(z), self.mlp_out, self.mlp_out_bias)
+            _add_convolved_(y, attended, self.project, self.project_bias)
+            z = _convolve(_normalised(y, self.eps), self.mlp_in, self.mlp_in_bias)
+            _add_convolved_(y, simple_gate(z), self.mlp_out, self.mlp_out_bias)
 
 
 def _fixed(weight: Tensor) -> nn.Parameter:
@@ -187,6 +170,25 @@ def _scaled(conv: nn.Conv2d, scale: Tensor) -> tuple[nn.Parameter, nn.Parameter]
 
 def _bias(conv: nn.Conv2d) -> Tensor:
     return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Convolve maps by 1x1: (1, C, H, W) -> (1, C', H, W), channels last."""
+    if suits_onednn(x):
+        # Whatever the number of threads: conv2d would take a slow kernel if it has one.
+        return torch.mkldnn_convolution(x, weight, bias, *_PLACES)
+    return F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
+
+
+def _add_convolved_(total: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
+    """Add maps convolved by 1x1 in place."""
+    if suits_onednn(x):
+        # What torch's own compiler gives its graphs for CPUs: no sum is read and written again.
+        operators: Any = torch.ops.mkldnn
+        add = operators._convolution_pointwise_.binary
+        add(total, x, weight, bias, *_PLACES, "add", 1.0, None, [], None)
+    else:
+        total += _convolve(x, weight, bias)
 
 
 def _normalised(x: Tensor, eps: float) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deweather.nn.norm import ChannelLayerNorm
+from deweather.nn.pointwise import PointwiseConv2d
 from deweather.nn.pool import AveragePool, upsample_like
 
 
@@ -29,14 +30,14 @@ class NAFBlock(nn.Module):
     def __init__(self, channels: int, pool: AveragePool) -> None:
         super().__init__()
         self.norm1 = ChannelLayerNorm(channels)
-        self.expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.expand = PointwiseConv2d(channels, 2 * channels)
         self.depthwise = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
         self.pool = pool
-        self.attention = nn.Conv2d(channels, channels, 1)
-        self.project = nn.Conv2d(channels, channels, 1)
+        self.attention = PointwiseConv2d(channels, channels)
+        self.project = PointwiseConv2d(channels, channels)
         self.norm2 = ChannelLayerNorm(channels)
-        self.mlp_in = nn.Conv2d(channels, 2 * channels, 1)
-        self.mlp_out = nn.Conv2d(channels, channels, 1)
+        self.mlp_in = PointwiseConv2d(channels, 2 * channels)
+        self.mlp_out = PointwiseConv2d(channels, channels)
         self.scale1 = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.scale2 = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
@@ -44,6 +45,6 @@ class NAFBlock(nn.Module):
         """Refine x: (N, C, H, W) -> (N, C, H, W)."""
         y = simple_gate(self.depthwise(self.expand(self.norm1(x))))
         y = y * upsample_like(self.attention(self.pool(y)), y)
-        x = x + self.project(y) * self.scale1
-        y = self.mlp_out(simple_gate(self.mlp_in(self.norm2(x))))
-        return x + y * self.scale2
+        x = x + self.project(y, self.scale1)
+        y = simple_gate(self.mlp_in(self.norm2(x)))
+        return x + self.mlp_out(y, self.scale2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,8 +9,8 @@ from torch import Tensor, nn
 _TOKENS = 64
 """Least number of tokens that pay for putting the weights into the order that oneDNN wants."""
 
-_PLACES = ([0, 0], [1, 1], [1, 1], 1)
-"""Padding, stride, dilation and groups of a 1x1 convolution."""
+_MANY = 16
+"""Maps from which on `conv2d` takes a quick kernel on one thread, too."""
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -31,57 +29,49 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if not as_convolution(x):
         return F.linear(x, weight, bias)
-    convolve = F.conv2d if torch.is_grad_enabled() else convolve_pointwise  # it has no gradients
-    return convolve(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
+    y = convolve_pointwise(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias)
+    return y.permute(0, 2, 3, 1)
 
 
 def as_convolution(x: Tensor) -> bool:
     """Whether `pointwise` convolves these tokens."""
-    if torch.compiler.is_compiling():  # first of all: what follows would break the graph in two
+    if _in_graph():  # first of all: what follows would break the graph in two
         return False
-    return _has_onednn(x) and x.ndim == 4 and x.numel() >= _TOKENS * x.shape[-1]
+    return suits_onednn(x) and x.ndim == 4 and x.numel() >= _TOKENS * x.shape[-1]
 
 
 def convolve_pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Convolve maps by 1x1, without gradients.
+    """Convolve maps by 1x1 as `conv2d` does, on CPUs always by a quick kernel.
 
-    `conv2d` takes a slow kernel if it has one thread and fewer than 16 maps.
+    On one thread `conv2d` takes a slow one for fewer than 16 maps, forwards and backwards.
 
     Args:
-        x: (N, C, H, W), channels last.
+        x: (N, C, H, W), best with channels last.
         weight: (C', C, 1, 1).
         bias: (C',), or None.
 
     Returns:
         (N, C', H, W).
     """
-    if _has_onednn(x):
-        return torch.mkldnn_convolution(x, weight, bias, *_PLACES)
-    return F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
+    if _in_graph() or not suits_onednn(x):
+        return F.conv2d(x, weight, bias)
+    n, c, h, w = x.shape
+    if torch.get_num_threads() > 1 or n >= _MANY or n * h % _MANY:
+        return F.conv2d(x, weight, bias)
+    # As they lie in memory, a few maps are many lower ones.
+    lower = x.permute(0, 2, 3, 1).reshape(_MANY, n * h // _MANY, w, c).permute(0, 3, 1, 2)
+    y = F.conv2d(lower, weight, bias)
+    return y.permute(0, 2, 3, 1).reshape(n, h, w, -1).permute(0, 3, 1, 2)
 
 
-def add_pointwise_(total: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
-    """Add a 1x1 convolution to maps in place, without gradients.
-
-    Args:
-        total: (N, C', H, W), channels last.
-        x: (N, C, H, W), channels last.
-        weight: (C', C, 1, 1).
-        bias: (C',).
-    """
-    if _has_onednn(x):
-        # What torch's own compiler gives its graphs for CPUs: the sum is made while in registers.
-        operators: Any = torch.ops.mkldnn
-        add = operators._convolution_pointwise_.binary
-        add(total, x, weight, bias, *_PLACES, "add", 1.0, None, [], None)
-    else:
-        total += convolve_pointwise(x, weight, bias)
-
-
-def _has_onednn(x: Tensor) -> bool:
+def suits_onednn(x: Tensor) -> bool:
     """Whether oneDNN convolves maps of this dtype on this device."""
     available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return available and x.is_cpu and x.dtype == torch.float32
+
+
+def _in_graph() -> bool:
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 class Pointwise(nn.Linear):
@@ -90,3 +80,29 @@ class Pointwise(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to every token of (N, H, W, C)."""
         return pointwise(x, self.weight, self.bias)
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution.
+
+    Args:
+        before: channels that come in.
+        after: channels that go out.
+        bias: whether there is one.
+    """
+
+    def __init__(self, before: int, after: int, *, bias: bool = True) -> None:
+        super().__init__(before, after, 1, bias=bias)
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Convolve maps: (N, C, H, W) -> (N, C', H, W).
+
+        Args:
+            x: maps.
+            scale: C' factors of the result; weights are fewer than pixels, so these are multiplied.
+        """
+        weight, bias = self.weight, self.bias
+        if scale is not None:
+            weight = weight * scale.view(-1, 1, 1, 1)
+            bias = None if bias is None else bias * scale.flatten()
+        return convolve_pointwise(x, weight, bias)

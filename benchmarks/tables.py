@@ -124,9 +124,8 @@ def network_costs() -> list[str]:
         "\n## Networks\n",
         f"The published sizes at 256x256, of stereo networks a pair, on {networks['threads']} CPU "
         "threads, behaving as released but where it says corrected. Times are in units: how many times "
-        "as long as a 3x3 convolution of 64 to 64 channels on 256x256 pixels in the same run. Packed is "
-        "a copy whose weights lie in the order of the kernels (`deweather.nn.packing`). The target is "
-        "what the network may take at most, set by the time of the authors' code. Memory is what a "
+        "as long as a 3x3 convolution of 64 to 64 channels on 256x256 pixels in the same run. The target "
+        "is what the network may take at most, set by the time of the authors' code. Memory is what a "
         "process takes at 512x512 beyond the loaded network; plain is what it takes if every layer is "
         "evaluated as it is defined. Made by `benchmarks/cost/networks.py`.\n",
         table(head, rows),

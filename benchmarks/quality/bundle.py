@@ -27,12 +27,16 @@ from deweather.weights.cards import BUNDLED, Card, write_card
 from deweather.weights.files import load_weights, save_weights
 
 ROOT = Path(__file__).parents[2]
-SETS = {"haze": ["own haze", "its"], "rain": ["own streaks", "rain100l", "rain100h"]}
+SETS = {"haze": ["own haze", "its", "ohaze"], "rain": ["own streaks", "rain100l", "rain100h"]}
 TRAINED_ON = [
     "BSDS500 (209 photographs; non-commercial research)",
     "Urban100 (100) and Sun-Hays80 (80), web photographs (rights of their owners)",
-    "KITTI (48 photographs and 21 pairs; CC BY-NC-SA 3.0)",
+    "KITTI (48 photographs and 26 pairs; CC BY-NC-SA 3.0)",
     "Middlebury 2001-2014 (33 pairs; research use) and one SceneFlow pair",
+    "1199 photographs of public repositories, 388 of them under permissive licences, the others "
+    "share-alike, non-commercial, or without stated terms",
+    "Strecha multi-view stereo (24 pairs, rectified), 4 pairs of Sceaux and Sydney, 3 of light fields, "
+    "4 of demos; terms of their authors, mostly research use",
 ]
 LICENCE = (
     "Non-commercial research use, like the pictures that it was trained on; their own terms are "
@@ -40,11 +44,13 @@ LICENCE = (
 )
 LIMITS = {
     "haze": [
-        "Small network, short training on 437 photographs: dense fog is thinned, not removed.",
-        "Blue sky behind thick haze comes back grey: nothing in the picture tells its colour.",
+        "Best at haze of photographs and published sets; colours keep their hue, skies keep their light.",
+        "Worst at what it cannot see: a blue sky behind thick haze comes back white or grey, and scenes "
+        "like those of KITTI, where earlier weights knew the sky by heart, score lower.",
+        "Small network, an hour of training: dense fog is thinned, not removed.",
         "Judges the whole scene at about 0.25 megapixels; thin objects before fog keep a halo.",
-        "Orange dust and other strongly coloured air is not recognised.",
-        "A flat grey surface (calm sea, a low sun in smog) may be taken for thick air and darkened.",
+        "Orange dust and other strongly coloured air is hardly thinned.",
+        "A flat grey surface such as a calm sea may be taken for thick air and darkened.",
     ],
     "rain": [
         "Trained on simulated rain only; real rain that is blurred or splashes stays in part.",

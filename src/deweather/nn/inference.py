@@ -4,7 +4,7 @@ Where the time of such a network goes on a CPU, and what the copy does about it:
 
 - Maps of full resolution lie outside of every cache, and each one freed and taken anew costs page
   faults. A block is worked through in chunks of rows that the cache holds: of all that lies between
-  its input and its output only the gated map is ever whole. And freed memory is kept.
+  its input and its output only the gated map is ever whole.
 - Weights and shifts of norms are folded into the convolution that follows, the scales of the two
   residual branches into the one before, and adding a branch is a part of its last convolution.
 - A convolution to a few channels wastes most of a vector; it makes several pixels of a row at once.

@@ -71,7 +71,7 @@ def suits_onednn(x: Tensor) -> bool:
 
 
 def _in_graph() -> bool:
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
 class Pointwise(nn.Linear):

@@ -1,6 +1,6 @@
 """Time of a batch of tensors, against the loop over its samples that it replaced.
 
-    python benchmarks/batches.py [--threads N] [--count 64] [--size 256]
+    python benchmarks/cost/batches.py [--threads N] [--count 64] [--size 256]
 
 The bundled weights restore the same tensors in three ways, by turns, each time in a process of its own:
 
@@ -30,6 +30,9 @@ from unittest import mock
 import cv2
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "robustness"))
 from common import table, write
 from same_pictures import hazy, rainy, scenes
 
@@ -130,13 +133,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         cases = [compare(args, weather, Path(folder)) for weather in WEATHERS]
-    rows: list[list[Any]] = [["weather", *WAYS, "ratio", "ratio, memory reused", "difference"]]
-    rows += [
+    rows = [
         [c["weather"], *c["seconds"].values(), c["ratio"], c["ratio_memory_reused"],
          f"{c['difference']:.1e}"]
         for c in cases
     ]  # fmt: skip
-    print(table(rows))
+    print(table(["weather", *WAYS, "ratio", "ratio, memory reused", "difference"], rows))
     about = {"threads": args.threads, "count": args.count, "size": args.size}
     write(args.name, {**about, "cases": cases})
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from deweather.errors import Cancelled, ConfigError, FramesError
-from deweather.inference.forward import Forward, out_of_memory
+from deweather.errors import Cancelled, ConfigError, FramesError, is_out_of_memory
+from deweather.inference.forward import Forward
 from deweather.inference.hooks import Hooks
 from deweather.models import Network, Restoration, create_model
 from tests.inference.networks import Pointwise, shaken
@@ -152,4 +152,4 @@ def test_the_network_is_put_into_eval_mode():
     ],
 )
 def test_what_counts_as_a_lack_of_memory(error, expected):
-    assert out_of_memory(error) == expected
+    assert is_out_of_memory(error) == expected

@@ -13,6 +13,7 @@ from deweather.errors import ConfigError, FramesError, is_out_of_memory
 from deweather.inference.hooks import NO_HOOKS, Hooks
 from deweather.inference.sizes import padded_forward
 from deweather.models import Network
+from deweather.nn.inference import prepared
 from deweather.nn.memory import reusing_memory
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -52,7 +53,7 @@ class Forward:
                 f"the weights are {', '.join(sorted(kinds))}; give network.float() and, for less "
                 "precision, precision='bfloat16'."
             )
-        self.network = network.to(device).eval()
+        self.network = prepared(network.to(device).eval())
         self.device = device
         self.dtype = _dtype(network, device, precision)
         self.batch_pixels = batch_pixels or BATCH_PIXELS.get(device.type, BATCH_PIXELS["cpu"])

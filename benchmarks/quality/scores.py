@@ -2,12 +2,13 @@
 
     python benchmarks/quality/scores.py --data DIR [--rain FILE] [--haze FILE] [--limit N] [--name NAME]
 
-DIR holds `stereo_gt/`, `stereo/` (clean pairs), `rain100l/{rainy,clean}`,
-`rain100h/{rainy,clean}` and `its/{hazy,clear}`. Haze and rain of the own simulator are put into the
-clean pairs. "own rain" is to come out as the clean scene, which takes both networks; "own streaks" is the
-same rain, to come out without its streaks but with its veil, which is what the rain network does. Scores
-are PSNR and SSIM by the protocol rgb_uint8_rounded, whole frame, mean of both views where stereo; "clear"
-is the output against its input.
+DIR holds `stereo_gt/`, `stereo/` (clean pairs), `rain100l/{rainy,clean}`, `rain100h/{rainy,clean}`,
+`its/{hazy,clear}`, `ohaze/{input,clear}` and `rain_sirr/{input,clear}`. Haze and rain of the own
+simulator are put into the clean pairs. "own rain" is to come out as the clean scene, which takes both
+networks; "own streaks" is the same rain, to come out without its streaks but with its veil, which is
+what the rain network does. Scores are PSNR and SSIM by the protocol rgb_uint8_rounded, whole frame,
+mean of both views where stereo; "clear" is the output against its input. With `--only` the other sets
+keep the figures that the result file has.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from deweather.jobs.evaluate import Case, Evaluation, Restore, evaluate, find_ca
 from deweather.metrics import REPORT
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from common import clear, simulated, table, write
+from common import RESULTS, clear, read, simulated, table, write
 
 PROTOCOL = f"{REPORT.of('psnr')}, whole frame, mean of the views"
 HEAD = ["set", "n", "failed", "before", "named", "gain", "auto", "singly", "least (auto)", "SSIM"]
@@ -53,6 +54,8 @@ def checking_sets(data: Path, seeds: int) -> dict[str, CheckingSet]:
         "rain100l": CheckingSet("rain", paired("rain100l")),
         "rain100h": CheckingSet("rain", paired("rain100h")),
         "its": CheckingSet("haze", paired("its")),
+        "ohaze": CheckingSet("haze", paired("ohaze")),
+        "rain_sirr": CheckingSet("rain", paired("rain_sirr")),
         "clear": CheckingSet("auto", clear(data)),
     }
 
@@ -116,6 +119,8 @@ def main() -> None:
     }
     rows: list[list[Any]] = []
     result: dict[str, Any] = {"protocol": PROTOCOL, "sets": {}}
+    if args.only and (RESULTS / f"{args.name}.json").exists():
+        result["sets"] = read(args.name)["sets"]  # sets that are not scored keep their figures
     for name, chosen in checking_sets(args.data, args.seeds).items():
         if args.only and name not in args.only.split(","):
             continue

@@ -31,14 +31,13 @@ import cv2
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "robustness"))
-from common import table, write
-from same_pictures import hazy, rainy, scenes
-
 from deweather import Restorer
 from deweather.image.frames import from_frames, to_frames
 from deweather.nn.memory import reusing_memory
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import table, write
+from plain_weather import hazy, rainy, scenes
 
 WAYS = ("loop", "loop, memory reused", "batch")
 WEATHERS = ("auto", "haze", "rain")

@@ -13,7 +13,7 @@ Where the time of such a network goes on a CPU, and what the copy does about it:
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -35,8 +35,11 @@ _AT_ONCE = 4
 """Pixels of a row that a convolution to few channels makes at once; 16 numbers fill a vector."""
 
 
+Module = TypeVar("Module", bound=nn.Module)
+
+
 @torch.no_grad()
-def prepared(network: nn.Module) -> nn.Module:
+def prepared(network: Module) -> Module:
     """Copy a network for inference if it can be made faster so.
 
     Args:

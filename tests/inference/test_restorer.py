@@ -228,7 +228,7 @@ def test_only_grey_that_comes_back_black_counts_as_blackened():
 
 def test_what_would_turn_black_was_no_haze():
     scene = np.full((100, 800, 3), 100, np.uint8)
-    wide = np.full((30, 4000, 3), 100, np.uint8)  # here it is one part of a hundred
+    wide = np.full((20, 12000, 3), 100, np.uint8)  # here it is one part of three hundred
     assert not HazeStage(Forward(Blackens(), CPU), skip_clear=True).restore([scene])
     assert (scene == 100).all()
     for picture, skip_clear in ((scene, False), (wide, True)):

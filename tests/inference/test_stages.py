@@ -192,7 +192,7 @@ def test_batches_of_tensors_are_restored_like_arrays(
 
 @pytest.mark.parametrize("make", [haze, rain])
 def test_each_sample_of_a_batch_is_judged_by_itself(make):
-    wet, clear = striped(64, 72), np.full((64, 72, 3), 0.05, np.float32)
+    wet, clear = np.float32(1.2) * striped(64, 72), np.full((64, 72, 3), 0.05, np.float32)
     stage = make(skip_clear=True)
     images = images_of(clear, wet, clear)
     decisions = stage.measure_images(images)
